@@ -1,0 +1,553 @@
+"""Fetches days over HTTP: many at once, within a rate, with retries; gives one outcome a day and raises nothing.
+
+What HTTP itself says (transport, status, headers) is judged here, what stands in a body in `judge`. What is done with
+an outcome is nobody's business here.
+"""
+
+import errno
+import http.client
+import json
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from importlib.metadata import version
+from itertools import islice
+from types import TracebackType
+from urllib.parse import quote, urljoin, urlsplit
+from zoneinfo import ZoneInfo
+
+import requests
+import tenacity
+import urllib3
+from pyrate_limiter import Duration, Limiter, Rate
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from fixtures_pipeline.judge import Judge, excerpt
+from fixtures_pipeline.outcome import NEVER, DayFailed, DayLoaded, ErrorType, Outcome
+from fixtures_pipeline.providers.base import Provider
+
+#: Most outcomes that `EventsApi.fetch` gives at once, and the seconds it gathers them for.
+BATCH_DAYS = 32
+BATCH_SECONDS = 1.0
+
+_USER_AGENT = f"fixtures-pipeline/{version('fixtures-pipeline')} (daily football fixtures; requests)"
+_PIECE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the pipeline puts up with; times in seconds.
+
+    Attributes:
+        connect: For a connection to be made.
+        read: Between two pieces of an answer.
+        deadline: For one request as a whole, redirects and body included.
+        tries: Requests for one day at most.
+        pause: Before the second try; doubled for each further one.
+        retry_after: Longest `Retry-After` that is waited for.
+        size: Bytes of one answer, unpacked.
+        redirects: Redirects followed for one request.
+        refusals: Refused days in a row after which the run stops asking.
+    """
+
+    connect: float = 10
+    read: float = 20
+    deadline: float = 60
+    tries: int = 4
+    pause: float = 0.5
+    retry_after: float = 60
+    size: int = 64 * 1024 * 1024
+    redirects: int = 3
+    refusals: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A complete HTTP answer; header names are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Broken:
+    """A request that brought no complete answer."""
+
+    error_type: ErrorType
+    seen: str
+    transient: bool = True
+
+
+class EventsApi:
+    """One provider's API, for one run. Use it as a context manager: leaving it ends every request under way."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        base_url: str,
+        *,
+        zone: ZoneInfo,
+        key: str | None = None,
+        key_header: str | None = None,
+        concurrency: int = 8,
+        requests_per_second: float | None = None,
+        limits: Limits = Limits(),
+    ) -> None:
+        """Prepare to ask; nothing is sent before `fetch`.
+
+        Args:
+            provider: Whose request, envelope and mapping to use.
+            base_url: Scheme, host, port and perhaps a path, without a slash at the end.
+            zone: Time zone in which days begin and end.
+            key: The account's key; goes into `key_header` and nowhere else.
+            key_header: Header for the key; the provider's own if None.
+            concurrency: Days under way at once.
+            requests_per_second: Requests begun a second at most; the provider's own figure if None.
+            limits: Times, sizes and counts.
+        """
+        self._provider = provider
+        self._base_url = base_url
+        self._zone = zone
+        self._key_header = key_header or provider.key_header or "X-API-Key"
+        self._key = key
+        self._concurrency = concurrency
+        self._limits = limits
+        self._limiter = _limiter(requests_per_second or provider.requests_per_second)
+        self._judge = Judge(provider, zone)
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._refused: list[DayFailed] = []
+        self._not_before = 0.0
+        self._exchanges: set[_Exchange] = set()
+        self._session = requests.Session()
+        # Proxies and such from the environment are for the world outside, not for a server on this machine.
+        self._session.trust_env = not _is_loopback(base_url)
+        self._session.auth = _no_netrc
+        self._session.headers.update({"User-Agent": _USER_AGENT, "Accept": "application/json"})
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, _Adapter(pool_maxsize=concurrency))
+
+    def __enter__(self) -> "EventsApi":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"EventsApi({self._provider.name!r}, {self._base_url!r})"
+
+    def close(self) -> None:
+        """End every request under way and release the connections."""
+        self._stop.set()
+        with self._lock:
+            exchanges = list(self._exchanges)
+        for exchange in exchanges:
+            exchange.cut()
+        self._session.close()
+
+    def fetch(self, days: Sequence[date]) -> Iterator[list[Outcome]]:
+        """Fetch each of `days` once and give every day's outcome, in batches, in the order of arrival.
+
+        A batch is what arrived within a second, at most 32 days. No more than a few batches wait for a caller that is
+        slower than the API, so memory does not grow with the number of days.
+        """
+        remaining = iter(days)
+        pending: set[Future[Outcome]] = set()
+        with ThreadPoolExecutor(self._concurrency, thread_name_prefix="fetch") as pool:
+            try:
+                while True:
+                    batch: list[Outcome] = []
+                    until = time.monotonic() + BATCH_SECONDS
+                    while len(batch) < BATCH_DAYS:
+                        room = 2 * BATCH_DAYS - len(pending) - len(batch)
+                        pending.update(pool.submit(self._outcome, day) for day in islice(remaining, max(room, 0)))
+                        if not pending or (batch and time.monotonic() >= until):
+                            break
+                        timeout = max(until - time.monotonic(), 0) if batch else None
+                        done, _ = wait(pending, timeout, FIRST_COMPLETED)
+                        ready = list(islice(done, BATCH_DAYS - len(batch)))
+                        pending.difference_update(ready)
+                        batch.extend(future.result() for future in ready)
+                    if not batch:
+                        return
+                    yield batch
+            finally:
+                # The caller has gone, or an interrupt came: what is still under way is of no use any more.
+                if pending:
+                    for future in pending:
+                        future.cancel()
+                    self.close()
+
+    def _outcome(self, day: date) -> Outcome:
+        """Ask for a day until it is there, refused, or not worth another try."""
+        with self._lock:
+            refused = self._refused[-1] if len(self._refused) >= self._limits.refusals else None
+        if refused is not None:
+            message = (
+                f"{day} was not requested: {self._limits.refusals} days in a row had been refused before, the last "
+                f"being {refused.day}. {refused.message}"
+            )
+            return DayFailed(day, refused.error_type, message, refused.http_status, retry_at=_passing(refused.retry_at))
+        started = time.monotonic()
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_result(self._is_transient),
+            wait=self._wait,
+            stop=tenacity.stop_after_attempt(self._limits.tries) | tenacity.stop_when_event_set(self._stop),
+            sleep=tenacity.sleep_using_event(self._stop),
+            retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
+        )
+        result: _Answer | _Broken = retrying(self._ask, day)
+        outcome = self._broken(day, result) if isinstance(result, _Broken) else self._answered(day, result)
+        size = len(result.content) if isinstance(result, _Answer) else 0
+        outcome = replace(outcome, size=size, elapsed_ms=round((time.monotonic() - started) * 1000))
+        with self._lock:
+            if isinstance(outcome, DayFailed) and outcome.error_type in {
+                ErrorType.AUTH_ERROR,
+                ErrorType.RATE_LIMIT_ERROR,
+            }:
+                # A day outside the plan says nothing about the other days.
+                if outcome.retry_at != NEVER:
+                    self._refused.append(outcome)
+            else:
+                self._refused.clear()
+        return outcome
+
+    # Retries
+
+    def _is_transient(self, result: _Answer | _Broken) -> bool:
+        if isinstance(result, _Broken):
+            return result.transient
+        if result.status != 429 and result.status < 500:
+            return False
+        return (_retry_after(result.headers) or 0) <= self._limits.retry_after
+
+    def _wait(self, state: tenacity.RetryCallState) -> float:
+        """Return the seconds before the next try: what the server asked for, but at least the growing pause."""
+        pause = tenacity.wait_exponential_jitter(self._limits.pause, max=self._limits.retry_after, jitter=0.1)(state)
+        result = state.outcome.result() if state.outcome else None
+        asked = _retry_after(result.headers) if isinstance(result, _Answer) else None
+        return max(pause, asked or 0)
+
+    def _hold(self, seconds: float) -> None:
+        """Let no request of this run begin within the next `seconds`."""
+        with self._lock:
+            self._not_before = max(self._not_before, time.monotonic() + seconds)
+
+    # One request
+
+    def _ask(self, day: date) -> _Answer | _Broken:
+        """Send one request for a day and read the answer whole."""
+        while (pause := self._not_before - time.monotonic()) > 0 and not self._stop.is_set():
+            self._stop.wait(pause)
+        self._limiter.try_acquire("requests")
+        if self._stop.is_set():
+            return _Broken(ErrorType.CONNECTION_RESET_ERROR, "the run was ended before the request", transient=False)
+        request = self._provider.request(day, str(self._zone))
+        exchange = _Exchange(self._limits.deadline)
+        with self._lock:
+            self._exchanges.add(exchange)
+        try:
+            answer = self._exchange(self._base_url + request.path, dict(request.query))
+        except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            return self._explained(error, exchange)
+        except _UnacceptableError as error:
+            return _Broken(ErrorType.API_ERROR, str(error), transient=False)
+        finally:
+            exchange.end()
+            with self._lock:
+                self._exchanges.discard(exchange)
+        if exchange.expired:
+            return self._explained(TimeoutError(), exchange)
+        self._hold(self._provider.pause(answer.headers))
+        return answer
+
+    def _exchange(self, url: str, query: dict[str, str]) -> _Answer:
+        headers = {self._key_header: self._key} if self._key else {}
+        for _ in range(self._limits.redirects + 1):
+            with self._session.get(
+                url,
+                params=query,
+                headers=headers,
+                timeout=(self._limits.connect, self._limits.read),
+                stream=True,
+                # Followed here: requests would carry the key's header to another host.
+                allow_redirects=False,
+            ) as response:
+                target = self._session.get_redirect_target(response)
+                if target is None:
+                    return _Answer(
+                        response.status_code,
+                        {name.lower(): value for name, value in response.headers.items()},
+                        self._read(response),
+                    )
+                following = urljoin(url, target)
+                if _origin(following) != _origin(url):
+                    headers = {}
+                url, query = following, {}
+                # What a redirect has for a body is not read, so its connection is of no further use.
+        raise _UnacceptableError(f"more than {self._limits.redirects} redirects, the last to {_shown(url)}")
+
+    def _read(self, response: requests.Response) -> bytes:
+        pieces = bytearray()
+        # read1() gives what is there; read() would wait for a whole piece, however slowly it drips.
+        while piece := response.raw.read1(_PIECE, decode_content=True):
+            pieces += piece
+            if len(pieces) > self._limits.size:
+                raise _UnacceptableError(f"the answer is larger than {self._limits.size // 1024 // 1024} MiB")
+        return bytes(pieces)
+
+    # Judgement
+
+    def _explained(self, error: Exception, exchange: "_Exchange") -> _Broken:
+        """Say which kind of failure an exception of the HTTP stack stands for."""
+        if exchange.expired:
+            return _Broken(
+                ErrorType.TIMEOUT_ERROR, f"the answer was not complete within {self._limits.deadline:g} seconds"
+            )
+        chain = list(_chain(error))
+        if any(isinstance(link, requests.ConnectTimeout | urllib3.exceptions.ConnectTimeoutError) for link in chain):
+            return _Broken(ErrorType.TIMEOUT_ERROR, f"no connection within {self._limits.connect:g} seconds")
+        if any(isinstance(link, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError) for link in chain):
+            return _Broken(ErrorType.TIMEOUT_ERROR, f"nothing came for {self._limits.read:g} seconds")
+        for link in chain:
+            if isinstance(link, urllib3.exceptions.NameResolutionError | socket.gaierror):
+                host = urlsplit(self._base_url).hostname
+                return _Broken(ErrorType.API_ERROR, f"the name of the host, {host}, cannot be resolved")
+            if isinstance(link, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
+                reason = re.sub(r"\s*\(_ssl\.c:\d+\)", "", str(link)).split("SSLError(")[-1]
+                return _Broken(ErrorType.API_ERROR, f"no trustworthy TLS connection: {excerpt(reason)}", False)
+            if isinstance(link, urllib3.exceptions.DecodeError):
+                return _Broken(ErrorType.API_ERROR, "the compressed answer cannot be unpacked", False)
+        # RemoteDisconnected is a BadStatusLine too, but nothing came at all.
+        garbled = (http.client.BadStatusLine, http.client.LineTooLong, http.client.HTTPException)
+        for link in chain:
+            if isinstance(link, ConnectionRefusedError) or getattr(link, "errno", None) == errno.ECONNREFUSED:
+                return _Broken(ErrorType.CONNECTION_RESET_ERROR, "the connection was refused")
+            if isinstance(link, ConnectionError) and not isinstance(link, requests.RequestException):
+                return _Broken(ErrorType.CONNECTION_RESET_ERROR, "the connection was cut off")
+            if isinstance(link, http.client.IncompleteRead | urllib3.exceptions.IncompleteRead):
+                return _Broken(ErrorType.CONNECTION_RESET_ERROR, "the answer ended before it was complete")
+            if isinstance(link, urllib3.exceptions.InvalidChunkLength):
+                return _Broken(ErrorType.CONNECTION_RESET_ERROR, "the answer was cut off in the middle")
+            if isinstance(link, garbled):
+                return _Broken(ErrorType.API_ERROR, f"the answer is no HTTP ({type(link).__name__})", False)
+        return _Broken(ErrorType.API_ERROR, f"the request failed ({type(error).__name__})", False)
+
+    def _broken(self, day: date, broken: _Broken) -> DayFailed:
+        tries = f" after {self._limits.tries} tries" if broken.transient else ""
+        advice = {
+            ErrorType.TIMEOUT_ERROR: "The API is slow or silent; load the day again later.",
+            ErrorType.CONNECTION_RESET_ERROR: "Check that the API is up and reachable, then load the day again.",
+        }.get(broken.error_type, "Check FIXTURES_API_URL and the network, then load the day again.")
+        return DayFailed(
+            day, broken.error_type, f"{_shown(self._base_url)} did not give {day}{tries}: {broken.seen}. {advice}"
+        )
+
+    def _answered(self, day: date, answer: _Answer) -> DayLoaded | DayFailed:
+        try:
+            body = self._without_key(answer.content.decode("utf-8-sig"))
+        except UnicodeDecodeError:
+            body = None
+        if answer.status == 200:
+            if body is not None:
+                return self._judge.judge(day, body)
+            shown = excerpt(self._without_key(answer.content[:4096].decode("latin-1")))
+            return DayFailed(
+                day,
+                ErrorType.JSON_DECODE_ERROR,
+                f"The answer for {day} is not UTF-8, so it is not JSON. It begins: {shown!a}",
+                http_status=200,
+            )
+        return self._refusal(day, answer, body or "")
+
+    def _refusal(self, day: date, answer: _Answer, body: str) -> DayFailed:
+        """Judge an answer with a status other than 200."""
+        status = answer.status
+        said = f" It says: {excerpt(body)}" if body.strip() else ""
+        seen = f"{_shown(self._base_url)} answered {status} {http.client.responses.get(status, '')}".rstrip()
+        seen = f"{seen} for {day}."
+        seconds = _retry_after(answer.headers) if status in {429, 503} else None
+        retry_at = datetime.now(UTC) + timedelta(seconds=seconds) if seconds is not None else None
+        later = f" Come back after {retry_at:%Y-%m-%d %H:%M} UTC." if retry_at else " Load the day again later."
+        own = self._judge.refusal(status, body)
+        if own is not None:
+            error_type, advice = own.error_type, ""
+            retry_at = NEVER if own.permanent else retry_at
+        elif status in {401, 403}:
+            error_type = ErrorType.AUTH_ERROR
+            advice = (
+                " Check FIXTURES_API_KEY and what the account may read; a provider that refuses this client is not "
+                "worked around."
+            )
+        elif status == 429:
+            error_type, advice = ErrorType.RATE_LIMIT_ERROR, f" The quota is spent.{later}"
+        elif status == 404:
+            error_type = ErrorType.API_ERROR
+            advice = " Check FIXTURES_API_URL; if it is right, the provider no longer has this path or this day."
+        else:
+            error_type, advice = ErrorType.API_ERROR, later
+        kept = body if body and self._judge.is_json(body) else None
+        return DayFailed(day, error_type, seen + said + advice, status, kept, retry_at=retry_at)
+
+    def _without_key(self, text: str) -> str:
+        """Blot out the key where a server echoes it, plain or escaped: it must not reach a table or a message."""
+        if self._key is None:
+            return text
+        for form in {self._key, json.dumps(self._key)[1:-1], self._key.replace("/", r"\/"), quote(self._key, safe="")}:
+            text = text.replace(form, "***")
+        return text
+
+
+class _UnacceptableError(Exception):
+    """An answer that is not read to its end; the text says why."""
+
+
+class _Exchange:
+    """The deadline of one request: when it has passed, the connection in use is cut.
+
+    Timeouts of sockets count from one piece to the next, so a server that drips bytes would never meet one.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.expired = False
+        self._ended = False
+        self._lock = threading.Lock()
+        _in_use.connection = None
+        # The names of this thread, for the timer's thread to read: the connections below note themselves there.
+        self._thread_slot = _in_use.__dict__
+        self._timer = threading.Timer(seconds, self._expire)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def _expire(self) -> None:
+        self.expired = True
+        self.cut()
+
+    def cut(self) -> None:
+        """Shut the connection in use, so that whoever waits for it stops waiting."""
+        with self._lock:
+            connection = self._thread_slot.get("connection")
+            sock = getattr(connection, "sock", None)
+            if self._ended or sock is None:
+                return
+            try:
+                # The plain socket's own method: TLS would try to say goodbye first.
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+            except OSError:
+                return  # closed in the meantime, which is what was wanted
+
+    def end(self) -> None:
+        """Call the deadline off."""
+        self._timer.cancel()
+        with self._lock:
+            self._ended = True
+
+
+_in_use = threading.local()
+
+
+class _NotingConnection:
+    """Notes which connection a thread is using, for `_Exchange`."""
+
+    def connect(self) -> None:
+        _in_use.connection = self
+        super().connect()  # type: ignore[misc]
+
+    def request(self, *args: object, **kwargs: object) -> None:
+        _in_use.connection = self
+        super().request(*args, **kwargs)  # type: ignore[misc]
+
+
+class _HTTPConnection(_NotingConnection, HTTPConnection):
+    """A plain connection that notes its use."""
+
+
+class _HTTPSConnection(_NotingConnection, HTTPSConnection):
+    """A TLS connection that notes its use."""
+
+
+class _HTTPPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HTTPConnection
+
+
+class _HTTPSPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HTTPSConnection
+
+
+class _Adapter(HTTPAdapter):
+    """requests' adapter over connections that note their use."""
+
+    def init_poolmanager(self, *args: object, **kwargs: object) -> None:
+        super().init_poolmanager(*args, **kwargs)  # type: ignore[arg-type]
+        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
+def _limiter(per_second: float) -> Limiter:
+    """Spread requests evenly: one at a time in as many milliseconds as the rate leaves for one."""
+    if per_second >= 1:
+        return Limiter(Rate(max(1, round(per_second)), Duration.SECOND))
+    return Limiter(Rate(1, round(1000 / per_second)))
+
+
+def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Keep requests from adding a password of ~/.netrc that nobody configured here."""
+    return request
+
+
+def _retry_after(headers: dict[str, str]) -> float | None:
+    """Return the seconds that a `Retry-After` header asks to wait; None without one that can be read.
+
+    Both forms of https://www.rfc-editor.org/rfc/rfc9110#field.retry-after are understood.
+    """
+    value = headers.get("retry-after", "").strip()
+    if re.fullmatch(r"\d{1,9}", value):
+        return float(value)
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return max((at - datetime.now(UTC)).total_seconds(), 0)
+
+
+def _passing(retry_at: datetime | None) -> datetime | None:
+    return None if retry_at == NEVER else retry_at
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an exception, what it wraps and what caused it, from the outermost inwards."""
+    seen: set[int] = set()
+    queue: list[object] = [error]
+    while queue:
+        link = queue.pop(0)
+        if isinstance(link, BaseException) and id(link) not in seen:
+            seen.add(id(link))
+            yield link
+            queue += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port
+
+
+def _is_loopback(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
+def _shown(url: str) -> str:
+    """Return the part of an address that may stand in a message: no query, no user."""
+    parts = urlsplit(url)
+    return excerpt(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")

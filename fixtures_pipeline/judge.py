@@ -1,0 +1,227 @@
+"""Decides what an answer is worth: JSON, shape, number, integrity, in that order.
+
+What the HTTP exchange itself says (transport, status) is judged in `events_api`; what of an answer is kept, in `store`.
+
+Answers are read by DuckDB, not by Python's json: it is three times as fast, works outside of Python's lock while other
+days are fetched, and nothing that an answer may hold (a number of 400 digits, 10,000 nested lists) upsets it.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from fixtures_pipeline.outcome import NEVER, DayFailed, DayLoaded, ErrorType
+from fixtures_pipeline.providers.base import OPEN_STATUSES, SQL_WORDS, Provider
+
+#: Longest piece of a body that a message shows, in characters.
+EXCERPT = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a provider's own words in an answer mean."""
+
+    error_type: ErrorType
+    message: str
+    permanent: bool
+
+
+def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """Return the moments at which a day begins and the next one begins, in `zone`; 23 to 25 hours apart.
+
+    >>> [moment.isoformat() for moment in day_bounds(date(2025, 3, 30), ZoneInfo("Europe/Berlin"))]
+    ['2025-03-30T00:00:00+01:00', '2025-03-31T00:00:00+02:00']
+    """
+    return (datetime.combine(day, time(), zone), datetime.combine(day + timedelta(days=1), time(), zone))
+
+
+def excerpt(text: str) -> str:
+    """Return the beginning of `text` on one line, for a message."""
+    # A body may be large: look at little more than what is shown.
+    line = " ".join(text[: 4 * EXCERPT].split())
+    return line[:EXCERPT]
+
+
+class Judge:
+    """Judges the answers of one provider; can be called from many threads at once."""
+
+    def __init__(self, provider: Provider, zone: ZoneInfo) -> None:
+        """Prepare to read `provider`'s answers; days begin and end in `zone`."""
+        self._provider = provider
+        self._zone = zone
+        # One thread a query: many answers are judged at once, and each is small.
+        self._memory = duckdb.connect(config={"threads": 1})
+        for word in SQL_WORDS:
+            self._memory.execute(f"CREATE MACRO {word}")
+        key = provider.list_key
+        columns = ", ".join(f"{provider.columns[name]} AS {name}" for name in ("event_id", "kickoff", "status"))
+        # S608: the provider's constants are the only text put into these statements.
+        self._verdict = f"""
+            WITH answer AS MATERIALIZED (
+                SELECT from_json($body, '{{"{key}": [{provider.structure}]}}') AS answer
+            ),
+            listed AS (
+                SELECT event_id, status, coalesce(kickoff >= $starts AND kickoff < $ends, true) AS own
+                FROM (
+                    SELECT {columns}
+                    FROM (SELECT unnest(answer.{key}) AS e FROM answer)
+                )
+            )
+            SELECT
+                {self._refusal_of(200)} AS refusal,
+                (SELECT answer.{key} IS NOT NULL FROM answer) AS is_list,
+                count(*) AS events,
+                count(event_id) AS with_id,
+                count(DISTINCT event_id) AS ids,
+                count(*) FILTER (own) AS own,
+                coalesce(bool_or(own AND status IN {OPEN_STATUSES}), false) AS in_progress
+            FROM listed
+        """  # noqa: S608
+        self._refusal = f"SELECT {self._refusal_of('$status')}"
+
+    def _refusal_of(self, status: object) -> str:
+        body = "$body" if "body" in self._provider.refusal else "NULL"
+        return f"(SELECT {self._provider.refusal} FROM (SELECT {body}::JSON AS body, {status} AS status))"  # noqa: S608
+
+    def close(self) -> None:
+        """Release the memory that judging took."""
+        self._memory.close()
+
+    def judge(self, day: date, body: str) -> DayLoaded | DayFailed:
+        """Judge the body of an answer with status 200.
+
+        Args:
+            day: The day that was asked for.
+            body: The answer, decoded.
+
+        Returns:
+            What becomes of the day; sizes and times are left for the caller to fill in.
+        """
+        starts, ends = day_bounds(day, self._zone)
+        row: dict[str, Any] | None = None
+        # NaN and Infinity are no JSON, but DuckDB would keep them and hand them on to people's tools.
+        if "NaN" not in body and "Infinity" not in body:
+            row = self._one(self._verdict, {"body": body, "starts": starts, "ends": ends})
+        if row is None:
+            repaired = _repaired(body)
+            if repaired is not None:
+                body = repaired
+                row = self._one(self._verdict, {"body": body, "starts": starts, "ends": ends})
+        if row is None:
+            return DayFailed(
+                day,
+                ErrorType.JSON_DECODE_ERROR,
+                f"The answer for {day} is not JSON. {_begins(body)} Open the address in a browser to see what answers "
+                "there (a login page, a proxy, maintenance?), then load the day again.",
+                http_status=200,
+            )
+        return self._weighed(day, body, row)
+
+    def _weighed(self, day: date, body: str, row: dict[str, Any]) -> DayLoaded | DayFailed:
+        def failed(error_type: ErrorType, message: str, events: int = 0, retry_at: datetime | None = None) -> DayFailed:
+            return DayFailed(day, error_type, message, 200, body, events, retry_at=retry_at)
+
+        refusal = _refusal(row["refusal"])
+        if refusal is not None:
+            message = f"{self._provider.title} did not give {day}: {excerpt(refusal.message)}"
+            return failed(refusal.error_type, message, retry_at=NEVER if refusal.permanent else None)
+        if not row["is_list"]:
+            return failed(
+                ErrorType.DATA_STRUCTURE_ERROR,
+                f"The answer for {day} has no list under {self._provider.list_key!r}: {self._shape(body)}. "
+                f"{_begins(body)} If the API has changed, the mapping of {self._provider.title} has to follow.",
+            )
+        events: int = row["events"]
+        if row["with_id"] < events:
+            return failed(
+                ErrorType.DATA_STRUCTURE_ERROR,
+                f"Of the {events} events in the answer for {day}, {events - row['with_id']} are no object with an "
+                f"integer id. If the API has changed, the mapping of {self._provider.title} has to follow.",
+                events,
+            )
+        if row["own"] < 2:
+            others = events - row["own"]
+            beside = f", beside {others} of other days" if others else ""
+            return failed(
+                ErrorType.DEFAULT_DATA_ERROR,
+                f"The answer for {day} lists {row['own']} events of that day{beside}; fewer than two count as no "
+                "data. Load the day again later; a day without football may stay like this.",
+                events,
+            )
+        if row["ids"] < events:
+            return failed(
+                ErrorType.INTEGRITY_ERROR,
+                f"The answer for {day} lists {events} events but only {row['ids']} different ids: an event stands in "
+                "it twice. Load the day again; if it stays, tell the provider.",
+                events,
+            )
+        return DayLoaded(day, body, events, row["in_progress"])
+
+    def refusal(self, status: int, body: str) -> Refusal | None:
+        """Return what the provider's own words mean in an answer with a status other than 200, if it has any."""
+        row = self._one(self._refusal, {"status": status, "body": body})
+        return _refusal(next(iter(row.values()))) if row else None
+
+    def is_json(self, body: str) -> bool:
+        """Say whether a body is JSON, and may thus be kept in a JSON column."""
+        row = self._one("SELECT json_valid($body) AS valid", {"body": body})
+        return row is not None and row["valid"] is True
+
+    def _shape(self, body: str) -> str:
+        """Describe in a few words what stands where the list should be."""
+        row = self._one(
+            "SELECT json_type($body) AS whole, json_type($body, $path) AS part",
+            {"body": body, "path": f"$.{self._provider.list_key}"},
+        )
+        if row is None or row["whole"] != "OBJECT":
+            return f"it is {_kind(row['whole'] if row else None)}"
+        return "there is no such key" if row["part"] is None else f"there stands {_kind(row['part'])}"
+
+    def _one(self, query: str, parameters: dict[str, Any]) -> dict[str, Any] | None:
+        """Run a query that reads one body; None if DuckDB cannot read the body as JSON."""
+        used = {name: value for name, value in parameters.items() if f"${name}" in query}
+        with self._memory.cursor() as cursor:
+            try:
+                [row] = cursor.execute(query, used).fetchall()
+            except (duckdb.InvalidInputException, duckdb.ConversionException):
+                return None
+            names = [column[0] for column in cursor.description or ()]
+        return dict(zip(names, row, strict=True))
+
+
+def _repaired(body: str) -> str | None:
+    """Return a body that only strict readers refuse, as plain JSON; None if it is no JSON at all.
+
+    Half an emoji in a name (a lone surrogate) becomes U+FFFD, NaN and Infinity become null: neither may cost a day.
+    """
+    try:
+        value = json.loads(body, parse_constant=lambda _: None, parse_float=_finite)
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    except (ValueError, RecursionError):
+        return None
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _finite(number: str) -> float | None:
+    value = float(number)
+    return value if math.isfinite(value) else None
+
+
+def _refusal(row: dict[str, Any] | None) -> Refusal | None:
+    return Refusal(ErrorType(row["error_type"]), row["message"], row["permanent"]) if row else None
+
+
+def _begins(body: str) -> str:
+    shown = excerpt(body)
+    return f"It begins: {shown}" if shown else "It is empty."
+
+
+def _kind(json_type: str | None) -> str:
+    """Name a type as DuckDB's `json_type` gives it in JSON's own words."""
+    names = {"OBJECT": "an object", "ARRAY": "a list", "VARCHAR": "a text", "BOOLEAN": "a boolean", "NULL": "null"}
+    return names.get(json_type or "NULL", "a number")

@@ -1,0 +1,7 @@
+"""The providers that `FIXTURES_PROVIDER` can name."""
+
+from fixtures_pipeline.providers.base import Provider
+from fixtures_pipeline.providers.sample import SAMPLE
+from fixtures_pipeline.providers.sofascore import SOFASCORE
+
+PROVIDERS: dict[str, Provider] = {provider.name: provider for provider in (SAMPLE, SOFASCORE)}

@@ -1,0 +1,146 @@
+"""Rules that the tables must keep, each a query for the rows that break it.
+
+One declarative list, without Dagster: `checks` makes asset checks of it, docs/checks.md explains it. To add a rule, add
+it here and there.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+#: Offending rows that a rule names one by one; it counts all of them.
+ROWS_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of one table.
+
+    Attributes:
+        name: Name of the asset check.
+        asset: Table and asset that the rule is about.
+        severity: ERROR where data are wrong or missing, WARN where they look odd.
+        sentence: What must hold.
+        remedy: What to do when it does not.
+        query: Gives the offending rows. `$days` are the days of the run (NULL: all days), `$today` is today and
+            `$now` this moment.
+    """
+
+    name: str
+    asset: Literal["fixture_days", "fixtures", "fixture_errors"]
+    severity: Literal["ERROR", "WARN"]
+    sentence: str
+    remedy: str
+    query: str
+
+
+RULES = (
+    Rule(
+        name="no_open_errors",
+        asset="fixture_errors",
+        severity="ERROR",
+        sentence="No day's latest fetch has failed.",
+        remedy="Read the type and message of the oldest day, mend the cause, then load the days again: re-execute the "
+        "backfill from failure, or switch on the sensor retry_failed_days.",
+        query="""
+            SELECT date AS day, error_type, error_message, http_status, attempts, created_at AS failing_since, retry_at
+            FROM fixture_errors
+            ORDER BY created_at, date
+        """,
+    ),
+    Rule(
+        name="unique_events",
+        asset="fixtures",
+        severity="ERROR",
+        sentence="Every event stands once.",
+        remedy="Something else than this project has written to the table: load the days named here again.",
+        query="""
+            SELECT event_id, count(*) AS times, min(date) AS first_day, max(date) AS last_day
+            FROM fixtures
+            GROUP BY event_id
+            HAVING count(*) > 1
+            ORDER BY event_id
+        """,
+    ),
+    Rule(
+        name="days_match_answers",
+        asset="fixtures",
+        severity="ERROR",
+        sentence="Every loaded day has exactly the events that its stored answer lists for it.",
+        remedy="Something else than this project has written to the tables: load the days named here again.",
+        query="""
+            SELECT stored.date AS day, stored.fixtures AS listed, coalesce(own.fixtures, 0) AS found
+            FROM (
+                SELECT date, fixtures FROM fixture_days WHERE $days IS NULL OR list_contains($days, date)
+            ) AS stored
+        """,
+    ),
+    Rule(
+        name="finished_with_scores",
+        asset="fixtures",
+        severity="WARN",
+        sentence="Finished events have scores.",
+        remedy="The provider often adds them later: load the days named here again. Some it never adds.",
+        query="""
+            SELECT date AS day, event_id, home_team, away_team, competition, status_detail
+            FROM fixtures
+            WHERE status = 'finished' AND (home_score IS NULL OR away_score IS NULL)
+                AND ($days IS NULL OR list_contains($days, date))
+            ORDER BY date DESC, event_id
+        """,
+    ),
+    Rule(
+        name="past_kickoffs_open",
+        asset="fixtures",
+        severity="WARN",
+        sentence="Events that kicked off more than six hours ago are no longer scheduled or live.",
+        remedy="Load the days named here again; the schedule refresh_days_in_progress does so by itself.",
+        query="""
+            SELECT date AS day, event_id, home_team, away_team, kickoff, status, status_detail
+            FROM fixtures
+            WHERE status IN ('scheduled', 'live') AND kickoff < $now - INTERVAL 6 HOUR
+            ORDER BY kickoff, event_id
+        """,
+    ),
+    Rule(
+        name="no_gaps",
+        asset="fixture_days",
+        severity="WARN",
+        sentence="Between the first and the last loaded day no day is missing.",
+        remedy="Backfill the days named here; days that failed are not named, they stand in fixture_errors.",
+        query="""
+            WITH known AS (SELECT date FROM fixture_days UNION SELECT date FROM fixture_errors)
+            SELECT expected.day::DATE AS day
+            FROM (SELECT min(date) AS first, max(date) AS last FROM fixture_days) AS bounds,
+                generate_series(bounds.first, bounds.last, INTERVAL 1 DAY) AS expected (day)
+            WHERE expected.day::DATE NOT IN (SELECT date FROM known)
+            ORDER BY day
+        """,
+    ),
+    Rule(
+        name="volume_in_line",
+        asset="fixture_days",
+        severity="WARN",
+        sentence="A day lists at least half as many events as is usual for its weekday.",
+        remedy="Look at the day: a winter break or an international week explains it; an answer cut short does not: "
+        "then load the day again.",
+        query="""
+            WITH usual AS (
+                SELECT
+                    date, count,
+                    median(count) OVER (
+                        PARTITION BY isodow(date) ORDER BY date
+                        RANGE BETWEEN INTERVAL 56 DAY PRECEDING AND INTERVAL 56 DAY FOLLOWING
+                    ) AS usual,
+                    count(*) OVER (
+                        PARTITION BY isodow(date) ORDER BY date
+                        RANGE BETWEEN INTERVAL 56 DAY PRECEDING AND INTERVAL 56 DAY FOLLOWING
+                    ) AS compared
+                FROM fixture_days
+            )
+            SELECT date AS day, count AS events, usual
+            FROM usual
+            WHERE compared >= 5 AND count < usual / 2 AND ($days IS NULL OR list_contains($days, date))
+            ORDER BY date DESC
+        """,
+    ),
+)

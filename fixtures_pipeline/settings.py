@@ -1,0 +1,150 @@
+"""Settings: read from the environment and from `.env`, checked, and nothing else.
+
+Every setting is described in `.env.example`. What a setting is good for belongs to the module that uses it.
+"""
+
+import os
+import re
+from datetime import date, timedelta
+from difflib import get_close_matches
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, available_timezones
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from fixtures_pipeline.providers import PROVIDERS
+from fixtures_pipeline.providers.base import Provider
+
+_PREFIX = "FIXTURES_"
+_CHECKOUT = Path(__file__).resolve().parent.parent
+#: Where `data/` and `.env` are: the checkout, or the working directory of a package that was installed without one.
+PROJECT_ROOT = _CHECKOUT if (_CHECKOUT / "pyproject.toml").exists() else Path.cwd()
+
+
+class SettingsError(Exception):
+    """A setting has a value that cannot be used; the text is one sentence that names it."""
+
+
+class Settings(BaseSettings):
+    """The project's settings; `Settings.load()` reads them from the environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX,
+        env_file=PROJECT_ROOT / ".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    provider: str = "sample"
+    api_url: str | None = None
+    api_key: SecretStr | None = None
+    api_key_header: str | None = None
+    db: Path | None = None
+    start_date: date = date(2024, 1, 1)
+    timezone: str = "UTC"
+    requests_per_second: float | None = Field(default=None, gt=0, le=1000)
+    requests_per_day: int | None = Field(default=None, ge=1)
+    concurrency: int = Field(default=8, ge=1, le=64)
+    lock_timeout: float = Field(default=60, ge=0, le=3600)
+    snapshot: Path | None = None
+    notify: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+
+    @classmethod
+    def load(cls, **values: Any) -> "Settings":  # noqa: ANN401 - each field has a type of its own
+        """Read the environment and `.env`; `values` win over both.
+
+        Raises:
+            SettingsError: a value cannot be used, or a `FIXTURES_…` variable that does not exist is set.
+        """
+        known = {_PREFIX + name.upper() for name in cls.model_fields}
+        for name in sorted(set(os.environ) - known):
+            if name.startswith(_PREFIX):
+                close = get_close_matches(name, known, 1)
+                hint = f"; did you mean {close[0]}?" if close else ", see .env.example."
+                raise SettingsError(f"{name} is not a setting of this project{hint}")
+        try:
+            return cls(**values)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            reason = re.sub("^Value error, ", "", first["msg"])
+            name = _PREFIX + str(first["loc"][0]).upper()
+            # `from None`: the chained error would print the values of other settings.
+            raise SettingsError(f"{name} cannot be used: {reason} (see .env.example).") from None
+
+    @field_validator("provider")
+    @classmethod
+    def _known_provider(cls, value: str) -> str:
+        if value not in PROVIDERS:
+            raise ValueError(f"there is no provider {value!r}, only {', '.join(PROVIDERS)}")
+        return value
+
+    @field_validator("api_url")
+    @classmethod
+    def _plain_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            parts.port  # noqa: B018 - raises for a port that is no number
+        except ValueError:
+            raise ValueError("it is not a URL such as https://example.org") from None
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("it must be an http or https URL such as https://example.org")
+        if parts.username or parts.password or parts.query or parts.fragment:
+            raise ValueError("it must be a plain base URL; a key belongs into FIXTURES_API_KEY")
+        return value.rstrip("/")
+
+    @field_validator("api_key")
+    @classmethod
+    def _sendable_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[!-~]{4,}", value.get_secret_value()):
+            raise ValueError("a key is at least four printable ASCII characters without blanks")
+        return value
+
+    @field_validator("api_key_header")
+    @classmethod
+    def _header_name(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[A-Za-z0-9-]+", value):
+            raise ValueError("a header's name has only letters, digits and hyphens")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError(f"there is no time zone {value!r}; names look like Europe/Istanbul")
+        return value
+
+    @field_validator("start_date")
+    @classmethod
+    def _past_start(cls, value: date) -> date:
+        if not date(1900, 1, 1) <= value <= date.today() + timedelta(days=1):  # noqa: DTZ011 - a coarse bound
+            raise ValueError("the first day must lie between 1900-01-01 and today")
+        return value
+
+    @field_validator("notify", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(value.split()) if isinstance(value, str) else value
+
+    @cached_property
+    def source(self) -> Provider:
+        """The provider that `provider` names."""
+        return PROVIDERS[self.provider]
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The time zone in which days begin and end."""
+        return ZoneInfo(self.timezone)
+
+    @cached_property
+    def database(self) -> Path:
+        """Path of the DuckDB file: one a provider unless `db` says otherwise, so that providers never mix."""
+        path = self.db or Path("data") / f"{self.provider}.duckdb"
+        return (PROJECT_ROOT / path.expanduser()).resolve()

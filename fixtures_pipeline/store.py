@@ -1,0 +1,571 @@
+"""The DuckDB file: opening it, migrating it, putting outcomes into it, reading from it.
+
+All SQL that writes is here. Rules that read it for the checks are in `rules`, what the columns mean in `tables`, how a
+provider's events become columns in `providers`.
+
+DuckDB lets one process write at a time and refuses everyone else meanwhile, so a connection is held for one short
+transaction and never while anything is fetched (https://duckdb.org/docs/stable/connect/concurrency).
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import duckdb
+import tenacity
+
+from fixtures_pipeline.judge import day_bounds, excerpt
+from fixtures_pipeline.outcome import DayFailed, DayLoaded, ErrorType, Outcome
+from fixtures_pipeline.providers.base import SQL_WORDS, Provider
+
+if TYPE_CHECKING:
+    import pandas
+
+#: Tables that people read, in the order in which docs and UI list them.
+TABLES = ("fixture_days", "fixtures", "fixture_errors", "load_log")
+
+# A new block of rows for every load, never merged by the way: DuckDB would otherwise rewrite the last 122,880 rows of
+# a table, JSON and all, whenever one is added. `_compact` merges when there are many
+# (https://github.com/duckdb/duckdb/pull/18829, https://github.com/duckdb/duckdb/pull/21769).
+_CONFIG = {"storage_compatibility_version": "v1.5.0", "vacuum_rebuild_indexes": 50_000, "max_vacuum_tasks": 0}
+_MERGE_TASKS = 100
+
+
+class StoreError(Exception):
+    """The database cannot be used; the text says why and what to do."""
+
+
+class StoreMissingError(StoreError):
+    """There is no database yet."""
+
+
+class StoreLockedError(StoreError):
+    """Another process holds the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What stands in the database for one day after an outcome of it was put there.
+
+    Attributes:
+        outcome: The outcome; a `DayLoaded` that the database refused has become a `DayFailed`.
+        attempts: Failures in a row up to now; 0 for a day that loaded.
+        healed: The day loaded and had an error row before.
+        fixtures: Rows of the day in `fixtures`.
+        days_version: Hash of the day's stored answer; None for a day that failed.
+        fixtures_version: Hash of the day's rows in `fixtures`; None for a day that failed.
+    """
+
+    outcome: Outcome
+    attempts: int = 0
+    healed: bool = False
+    fixtures: int = 0
+    days_version: str | None = None
+    fixtures_version: str | None = None
+
+    @property
+    def day(self) -> date:
+        """The day."""
+        return self.outcome.day
+
+
+class FixtureStore:
+    """The tables of one provider in one DuckDB file."""
+
+    def __init__(self, path: Path, provider: Provider, zone: ZoneInfo, *, lock_timeout: float = 60) -> None:
+        """Name the file; nothing is opened or created before it is needed.
+
+        Args:
+            path: The DuckDB file; it and its folder are created at the first load.
+            provider: Whose answers are stored; a file holds one provider's.
+            zone: Time zone in which days begin and end; a file holds days of one time zone.
+            lock_timeout: Seconds to wait for another process that holds the file.
+        """
+        self.path = path
+        self._provider = provider
+        self._zone = zone
+        self._lock_timeout = lock_timeout
+        mapped = [f"{expression} AS {name}" for name, expression in provider.columns.items()]
+        # In the order of the table: its second column is the day that owns the row.
+        self._columns = ", ".join([*mapped[:1], "date", *mapped[1:]])
+
+    def __repr__(self) -> str:
+        return f"FixtureStore({str(self.path)!r}, {self._provider.name!r})"
+
+    # Writing
+
+    def load(self, outcomes: Sequence[Outcome], run_id: str | None = None) -> list[Stored]:
+        """Put outcomes of different days into the database, in one transaction.
+
+        A day that loaded replaces its row in `fixture_days` and its rows in `fixtures` and loses its row in
+        `fixture_errors`; a day that failed gets one there and is otherwise left as it was; both are logged.
+
+        A day that breaks a constraint of the database becomes an `INTEGRITY_ERROR`; the others load all the same.
+
+        Raises:
+            StoreError: the database cannot be opened or written; nothing of `outcomes` was stored.
+        """
+        with self._writing() as connection:
+            try:
+                return self._transaction(connection, outcomes, run_id)
+            except _DAY_REFUSED:
+                if len(outcomes) > 1:
+                    # One of them is at fault: find it by loading each alone.
+                    return [stored for outcome in outcomes for stored in self._alone(connection, outcome, run_id)]
+                return self._alone(connection, outcomes[0], run_id)
+
+    def _alone(self, connection: duckdb.DuckDBPyConnection, outcome: Outcome, run_id: str | None) -> list[Stored]:
+        try:
+            return self._transaction(connection, [outcome], run_id)
+        except _DAY_REFUSED as error:
+            if isinstance(outcome, DayFailed):
+                raise
+            refused = DayFailed(
+                outcome.day,
+                ErrorType.INTEGRITY_ERROR,
+                f"The database refused {outcome.day} ({type(error).__name__}); what was stored of the day before is "
+                "untouched. Load the day again; if it stays, report it together with the day's answer.",
+                http_status=200,
+                events=outcome.events,
+                size=outcome.size,
+                elapsed_ms=outcome.elapsed_ms,
+            )
+            return self._transaction(connection, [refused], run_id)
+
+    def _transaction(
+        self, connection: duckdb.DuckDBPyConnection, outcomes: Sequence[Outcome], run_id: str | None
+    ) -> list[Stored]:
+        now = datetime.now(UTC)
+        common = {"now": now, "provider": self._provider.name}
+        loaded = [outcome for outcome in outcomes if isinstance(outcome, DayLoaded)]
+        failed = [outcome for outcome in outcomes if isinstance(outcome, DayFailed)]
+        with _transaction(connection):
+            healed = self._delete_errors(connection, loaded)
+            kept = self._replace_days(connection, loaded, common) if loaded else {}
+            attempts = self._upsert_errors(connection, failed, common) if failed else {}
+            self._log(connection, outcomes, common | {"run_id": run_id})
+        return [
+            replace(kept[outcome.day], healed=outcome.day in healed, outcome=outcome)
+            if isinstance(outcome, DayLoaded)
+            else Stored(outcome, attempts[outcome.day])
+            for outcome in outcomes
+        ]
+
+    def _delete_errors(self, connection: duckdb.DuckDBPyConnection, loaded: Sequence[DayLoaded]) -> set[date]:
+        rows = connection.execute(
+            "DELETE FROM fixture_errors WHERE data_id IN (SELECT unnest($ids)) RETURNING date",
+            {"ids": [_data_id(outcome.day) for outcome in loaded]},
+        ).fetchall()
+        return {day for (day,) in rows}
+
+    def _replace_days(
+        self, connection: duckdb.DuckDBPyConnection, loaded: Sequence[DayLoaded], common: Mapping[str, object]
+    ) -> dict[date, Stored]:
+        bounds = [day_bounds(outcome.day, self._zone) for outcome in loaded]
+        key = self._provider.list_key
+        # S608: the provider's constants are the only text put into these statements.
+        connection.execute(
+            f"""
+            CREATE OR REPLACE TEMP TABLE arrived AS
+            SELECT
+                sent.* EXCLUDE (body),
+                json_extract(sent.body, '$.{key}') AS data,
+                coalesce(stored.created_at, $now) AS created_at
+            FROM (
+                SELECT
+                    unnest($ids) AS data_id, unnest($days) AS date, unnest($bodies) AS body,
+                    unnest($counts)::INTEGER AS count, unnest($in_progress) AS in_progress,
+                    unnest($starts) AS starts, unnest($ends) AS ends
+            ) AS sent
+            LEFT JOIN fixture_days AS stored USING (data_id)
+            """,  # noqa: S608
+            {
+                "now": common["now"],
+                "ids": [_data_id(outcome.day) for outcome in loaded],
+                "days": [outcome.day for outcome in loaded],
+                "bodies": [outcome.body for outcome in loaded],
+                "counts": [outcome.events for outcome in loaded],
+                "in_progress": [outcome.in_progress for outcome in loaded],
+                "starts": [starts for starts, _ in bounds],
+                "ends": [ends for _, ends in bounds],
+            },
+        )
+        connection.execute("DELETE FROM fixture_days WHERE data_id IN (SELECT data_id FROM arrived)")
+        connection.execute(
+            """
+            INSERT INTO fixture_days
+                (data_id, date, data, count, in_progress, created_at, updated_at, provider)
+            SELECT data_id, date, data, count, in_progress, created_at, $now, $provider FROM arrived ORDER BY date
+            """,
+            common,
+        )
+        # An event that several of these days claim goes to the latest day; the others' rows are kept aside.
+        connection.execute(
+            f"""
+            CREATE OR REPLACE TEMP TABLE incoming AS
+            SELECT * EXCLUDE (starts, ends), row_number() OVER (PARTITION BY event_id ORDER BY date DESC) AS place
+            FROM (
+                SELECT {self._columns}, $provider AS provider, starts, ends
+                FROM (
+                    SELECT
+                        date, starts, ends,
+                        unnest(from_json(data, '[{self._provider.structure}]')) AS e
+                    FROM arrived
+                )
+            )
+            WHERE coalesce(kickoff >= starts AND kickoff < ends, true)
+            """,  # noqa: S608
+            {"provider": common["provider"]},
+        )
+        for statement in _REPLACE_FIXTURES:
+            connection.execute(statement, {"now": common["now"]} if "$now" in statement else None)
+        rows = connection.execute(_STORED).fetchall()
+        by_day = {outcome.day: outcome for outcome in loaded}
+        return {
+            day: Stored(by_day[day], fixtures=count, days_version=days_version, fixtures_version=fixtures_version)
+            for day, days_version, count, fixtures_version in rows
+        }
+
+    def _upsert_errors(
+        self, connection: duckdb.DuckDBPyConnection, failed: Sequence[DayFailed], common: Mapping[str, object]
+    ) -> dict[date, int]:
+        connection.execute(
+            """
+            INSERT INTO fixture_errors (
+                data_id, date, data, count, in_progress, created_at, updated_at, provider,
+                error_type, error_message, http_status, attempts, retry_at
+            )
+            SELECT
+                unnest($ids), unnest($days), unnest($bodies::VARCHAR[])::JSON, unnest($counts), false, $now, $now,
+                $provider, unnest($types), unnest($messages), unnest($statuses::INTEGER[]), 1,
+                unnest($retry_at::TIMESTAMPTZ[])
+            ON CONFLICT (data_id) DO UPDATE SET
+                data = excluded.data, count = excluded.count, updated_at = excluded.updated_at,
+                provider = excluded.provider, error_type = excluded.error_type,
+                error_message = excluded.error_message, http_status = excluded.http_status,
+                attempts = fixture_errors.attempts + 1, retry_at = excluded.retry_at
+            """,
+            {
+                **common,
+                "ids": [_data_id(outcome.day) for outcome in failed],
+                "days": [outcome.day for outcome in failed],
+                "bodies": [outcome.body for outcome in failed],
+                "counts": [outcome.events for outcome in failed],
+                "types": [str(outcome.error_type) for outcome in failed],
+                "messages": [outcome.message for outcome in failed],
+                "statuses": [outcome.http_status for outcome in failed],
+                "retry_at": [outcome.retry_at for outcome in failed],
+            },
+        )
+        rows = connection.execute(
+            "SELECT date, attempts FROM fixture_errors WHERE data_id IN (SELECT unnest($ids))",
+            {"ids": [_data_id(outcome.day) for outcome in failed]},
+        ).fetchall()
+        return dict(rows)
+
+    def _log(
+        self, connection: duckdb.DuckDBPyConnection, outcomes: Sequence[Outcome], common: Mapping[str, object]
+    ) -> None:
+        failures = [outcome if isinstance(outcome, DayFailed) else None for outcome in outcomes]
+        connection.execute(
+            """
+            INSERT INTO load_log (
+                data_id, date, "at", outcome, error_type, error_message, http_status, count, bytes, elapsed_ms, provider,
+                run_id
+            )
+            SELECT
+                unnest($ids), unnest($days), $now, unnest($outcomes), unnest($types::VARCHAR[]),
+                unnest($messages::VARCHAR[]), unnest($statuses::INTEGER[]), unnest($counts), unnest($sizes),
+                unnest($elapsed), $provider, $run_id
+            """,
+            {
+                **common,
+                "ids": [_data_id(outcome.day) for outcome in outcomes],
+                "days": [outcome.day for outcome in outcomes],
+                "outcomes": ["failed" if failure else "loaded" for failure in failures],
+                "types": [str(failure.error_type) if failure else None for failure in failures],
+                "messages": [failure.message if failure else None for failure in failures],
+                "statuses": [failure.http_status if failure else 200 for failure in failures],
+                "counts": [outcome.events for outcome in outcomes],
+                "sizes": [outcome.size for outcome in outcomes],
+                "elapsed": [outcome.elapsed_ms for outcome in outcomes],
+            },
+        )
+
+    # Reading
+
+    def query(
+        self, sql: str, parameters: Mapping[str, object] | None = None
+    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+        """Run one reading query and return its column names and rows.
+
+        Args:
+            sql: A query whose text is constant; what varies goes into `parameters`.
+            parameters: Values for the `$name`s in `sql`; ones that `sql` does not mention are left out.
+
+        Raises:
+            StoreMissingError: nothing has been loaded yet.
+            StoreError: the database cannot be read.
+        """
+        given = {name: value for name, value in (parameters or {}).items() if re.search(rf"\${name}\b", sql)}
+        with self._reading() as connection:
+            cursor = connection.execute(sql, given)
+            names = [column[0] for column in cursor.description or ()]
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def dataframe(self, table: str) -> "pandas.DataFrame":
+        """Return one of the project's tables as a data frame, for notebooks.
+
+        Args:
+            table: One of `TABLES`.
+
+        Raises:
+            ValueError: there is no such table.
+            StoreMissingError: nothing has been loaded yet.
+            StoreError: the database cannot be read.
+        """
+        if table not in TABLES:
+            raise ValueError(f"There is no table {table!r}, only {', '.join(TABLES)}.")
+        with self._reading() as connection:
+            frame: pandas.DataFrame = connection.table(table).df()
+            return frame
+
+    # Opening
+
+    @contextmanager
+    def _writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"The folder {self.path.parent} cannot be made: {error.strerror}.") from error
+        with self._opened(read_only=False) as connection:
+            self._migrate(connection)
+            self._belongs(connection)
+            for word in SQL_WORDS:
+                connection.execute(f"CREATE TEMP MACRO {word}")
+            if _is_scattered(connection):
+                connection.execute(f"SET max_vacuum_tasks = {_MERGE_TASKS}")
+            yield connection
+
+    @contextmanager
+    def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        if not self.path.exists():
+            raise StoreMissingError(f"Nothing has been loaded yet: there is no {self.path}.")
+        with self._opened(read_only=True) as connection:
+            version = _version(connection)
+            if version == 0:
+                raise StoreMissingError(f"Nothing has been loaded yet: {self.path} is empty.")
+            self._refuse_newer(version)
+            if version < len(_migrations()):
+                raise StoreError(
+                    f"{self.path} was written by an older version of this project; load any day to bring it up to date."
+                )
+            yield connection
+
+    @contextmanager
+    def _opened(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        connection = self._connect(read_only=read_only)
+        try:
+            yield connection
+        except _FILE_UNUSABLE as error:
+            raise self._unusable(error) from error
+        finally:
+            # Not left to garbage collection: an exception that is still referenced would keep the file locked.
+            connection.close()
+
+    def _connect(self, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        """Open the file; wait while somebody else has it."""
+        waiting = tenacity.Retrying(
+            retry=tenacity.retry_if_exception(_is_lock),
+            wait=tenacity.wait_random_exponential(multiplier=0.02, max=1),
+            stop=tenacity.stop_after_delay(self._lock_timeout),
+            reraise=True,
+        )
+        try:
+            return waiting(duckdb.connect, str(self.path), read_only=read_only, config=_CONFIG)
+        except duckdb.Error as error:
+            if not _is_lock(error):
+                raise self._unusable(error) from error
+            holder = re.search(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)", str(error))
+            who = f"{holder['program']} (process {holder['pid']})" if holder else "another process"
+            raise StoreLockedError(
+                f"{self.path} has been held by {who} for {self._lock_timeout:g} seconds. Close the file there (a "
+                "DuckDB shell, a notebook, a BI tool?) and start the run again."
+            ) from error
+
+    def _unusable(self, error: Exception) -> StoreError:
+        reason = excerpt(str(error))
+        return StoreError(
+            f"{self.path} cannot be used: {reason} Check the free space and the permissions of the disk; what was "
+            "loaded before is untouched."
+        )
+
+    # Versions
+
+    def _migrate(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Bring the tables up to date; each step is a transaction of its own."""
+        version = _version(connection)
+        self._refuse_newer(version)
+        for number, script in enumerate(_migrations()[version:], version + 1):
+            with _transaction(connection):
+                if number == 1:
+                    connection.execute(_STORE_INFO)
+                    connection.execute(
+                        "INSERT INTO store_info VALUES (1, $provider, $zone)",
+                        {"provider": self._provider.name, "zone": str(self._zone)},
+                    )
+                connection.execute(script)
+                connection.execute("UPDATE store_info SET schema_version = $number", {"number": number})
+
+    def _refuse_newer(self, version: int) -> None:
+        if version > len(_migrations()):
+            raise StoreError(
+                f"{self.path} was written by a newer version of this project (tables of version {version}, this one "
+                f"knows {len(_migrations())}). Update the project, or name another file in FIXTURES_DB."
+            )
+
+    def _belongs(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Refuse a file that holds another provider's days or days of another time zone."""
+        [(provider, zone)] = connection.execute("SELECT provider, timezone FROM store_info").fetchall()
+        if provider != self._provider.name:
+            raise StoreError(
+                f"{self.path} holds days of the provider {provider}; days of {self._provider.name} do not mix with "
+                "them. Name another file in FIXTURES_DB, or leave it out to have one for each provider."
+            )
+        if zone != str(self._zone):
+            raise StoreError(
+                f"{self.path} holds days of the time zone {zone}, and FIXTURES_TIMEZONE is {self._zone}. Set it back, "
+                "or name another file in FIXTURES_DB and load the days again."
+            )
+
+
+_STORE_INFO = (
+    "CREATE TABLE store_info (schema_version INTEGER NOT NULL, provider VARCHAR NOT NULL, timezone VARCHAR NOT NULL)"
+)
+
+#: From `arrived` (the days) and `incoming` (the events that they claim) to `fixtures`.
+_REPLACE_FIXTURES = (
+    # A row keeps its time of change while nothing in it changes.
+    """
+    CREATE OR REPLACE TEMP TABLE unchanged AS
+    SELECT event_id, updated_at FROM fixtures
+    WHERE event_id IN (
+        SELECT event_id FROM (
+            SELECT * EXCLUDE (place) FROM incoming WHERE place = 1
+            INTERSECT
+            SELECT * EXCLUDE (updated_at) FROM fixtures WHERE date IN (SELECT date FROM arrived)
+        )
+    )
+    """,
+    """
+    CREATE OR REPLACE TEMP TABLE vanished AS
+    SELECT event_id FROM fixtures WHERE date IN (SELECT date FROM arrived)
+    EXCEPT SELECT event_id FROM incoming
+    """,
+    "DELETE FROM superseded_fixtures WHERE date IN (SELECT date FROM arrived)",
+    """
+    INSERT INTO superseded_fixtures BY NAME
+    SELECT * FROM fixtures
+    WHERE event_id IN (SELECT event_id FROM incoming) AND date NOT IN (SELECT date FROM arrived)
+    """,
+    """
+    INSERT INTO superseded_fixtures BY NAME
+    SELECT * EXCLUDE (place), $now AS updated_at FROM incoming WHERE place > 1
+    """,
+    "DELETE FROM fixtures WHERE date IN (SELECT date FROM arrived)",
+    "DELETE FROM fixtures WHERE event_id IN (SELECT event_id FROM incoming)",
+    """
+    INSERT INTO fixtures BY NAME
+    SELECT incoming.* EXCLUDE (place), coalesce(unchanged.updated_at, $now) AS updated_at
+    FROM incoming LEFT JOIN unchanged USING (event_id)
+    WHERE place = 1
+    ORDER BY date, event_id
+    """,
+    # An event that its day no longer lists goes back to the latest loaded of the other days that do.
+    """
+    CREATE OR REPLACE TEMP TABLE returned AS
+    SELECT superseded_fixtures.*
+    FROM superseded_fixtures JOIN fixture_days USING (date)
+    WHERE event_id IN (SELECT event_id FROM vanished)
+    QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY fixture_days.updated_at DESC, date DESC) = 1
+    """,
+    "INSERT INTO fixtures BY NAME SELECT * FROM returned",
+    "DELETE FROM superseded_fixtures WHERE (event_id, date) IN (SELECT (event_id, date) FROM returned)",
+)
+
+#: What stands there now for the days in `arrived`.
+_STORED = """
+    SELECT
+        arrived.date,
+        md5(any_value(arrived.data)::VARCHAR),
+        count(own.event_id),
+        md5(string_agg(own.text, chr(10) ORDER BY own.event_id))
+    FROM arrived
+    LEFT JOIN (
+        SELECT date, event_id, row(COLUMNS(* EXCLUDE (updated_at)))::VARCHAR AS text FROM fixtures
+        WHERE date IN (SELECT date FROM arrived)
+    ) AS own USING (date)
+    GROUP BY arrived.date
+"""
+
+#: A day's own fault: its values break a constraint or fit no column.
+_DAY_REFUSED = (duckdb.IntegrityError, duckdb.DataError, duckdb.InvalidInputException)
+#: Nobody's fault in the data: the disk is full, the file read-only, damaged or not ours.
+_FILE_UNUSABLE = (duckdb.OperationalError, duckdb.InternalError, duckdb.CatalogException)
+
+
+def _data_id(day: date) -> str:
+    return f"{day:%Y%m%d}"
+
+
+def _migrations() -> list[str]:
+    """Return the scripts in `migrations/`, in order; the first one makes version 1."""
+    folder = files("fixtures_pipeline") / "migrations"
+    scripts = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda entry: entry.name)
+    return [script.read_text(encoding="utf-8") for script in scripts]
+
+
+def _version(connection: duckdb.DuckDBPyConnection) -> int:
+    """Return the version of the tables, 0 for a file without any."""
+    tables = connection.execute(
+        "SELECT 1 FROM duckdb_tables() WHERE database_name = current_database() AND table_name = 'store_info'"
+    ).fetchall()
+    rows = connection.execute("SELECT schema_version FROM store_info").fetchall() if tables else []
+    return int(rows[0][0]) if rows else 0
+
+
+@contextmanager
+def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    connection.begin()
+    try:
+        yield
+        connection.commit()
+    except BaseException:
+        with suppress(duckdb.Error):  # a commit that failed has ended the transaction already
+            connection.rollback()
+        raise
+
+
+def _is_lock(error: BaseException) -> bool:
+    text = str(error)
+    return isinstance(error, duckdb.IOException | duckdb.ConnectionException) and (
+        "lock" in text or "different configuration" in text
+    )
+
+
+def _is_scattered(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Say whether so many loads have left blocks of their own that merging them pays."""
+    [(blocks, rows, days)] = connection.execute(
+        """
+        SELECT count(DISTINCT row_group_id), coalesce(sum(count), 0), (SELECT count(*) FROM fixture_days)
+        FROM pragma_storage_info('fixture_days')
+        WHERE column_name = 'data_id' AND segment_type <> 'VALIDITY'
+        """
+    ).fetchall()
+    return bool(blocks > 16 + days / 50 or rows > 100 + days * 1.25)
