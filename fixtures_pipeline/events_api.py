@@ -4,11 +4,11 @@ What HTTP itself says (transport, status, headers) is judged here, what stands i
 an outcome is nobody's business here.
 """
 
-import errno
 import http.client
 import json
 import re
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -314,34 +314,12 @@ class EventsApi:
             return _Broken(
                 ErrorType.TIMEOUT_ERROR, f"the answer was not complete within {self._limits.deadline:g} seconds"
             )
-        chain = list(_chain(error))
-        if any(isinstance(link, requests.ConnectTimeout | urllib3.exceptions.ConnectTimeoutError) for link in chain):
-            return _Broken(ErrorType.TIMEOUT_ERROR, f"no connection within {self._limits.connect:g} seconds")
-        if any(isinstance(link, requests.ReadTimeout | urllib3.exceptions.ReadTimeoutError) for link in chain):
-            return _Broken(ErrorType.TIMEOUT_ERROR, f"nothing came for {self._limits.read:g} seconds")
-        for link in chain:
-            if isinstance(link, urllib3.exceptions.NameResolutionError | socket.gaierror):
-                host = urlsplit(self._base_url).hostname
-                return _Broken(ErrorType.API_ERROR, f"the name of the host, {host}, cannot be resolved")
-            if isinstance(link, requests.exceptions.SSLError | urllib3.exceptions.SSLError):
-                reason = re.sub(r"\s*\(_ssl\.c:\d+\)", "", str(link)).split("SSLError(")[-1]
-                return _Broken(ErrorType.API_ERROR, f"no trustworthy TLS connection: {excerpt(reason)}", False)
-            if isinstance(link, urllib3.exceptions.DecodeError):
-                return _Broken(ErrorType.API_ERROR, "the compressed answer cannot be unpacked", False)
-        # RemoteDisconnected is a BadStatusLine too, but nothing came at all.
-        garbled = (http.client.BadStatusLine, http.client.LineTooLong, http.client.HTTPException)
-        for link in chain:
-            if isinstance(link, ConnectionRefusedError) or getattr(link, "errno", None) == errno.ECONNREFUSED:
-                return _Broken(ErrorType.CONNECTION_RESET_ERROR, "the connection was refused")
-            if isinstance(link, ConnectionError) and not isinstance(link, requests.RequestException):
-                return _Broken(ErrorType.CONNECTION_RESET_ERROR, "the connection was cut off")
-            if isinstance(link, http.client.IncompleteRead | urllib3.exceptions.IncompleteRead):
-                return _Broken(ErrorType.CONNECTION_RESET_ERROR, "the answer ended before it was complete")
-            if isinstance(link, urllib3.exceptions.InvalidChunkLength):
-                return _Broken(ErrorType.CONNECTION_RESET_ERROR, "the answer was cut off in the middle")
-            if isinstance(link, garbled):
-                return _Broken(ErrorType.API_ERROR, f"the answer is no HTTP ({type(link).__name__})", False)
-        return _Broken(ErrorType.API_ERROR, f"the request failed ({type(error).__name__})", False)
+        for link in _chain(error):
+            for kinds, error_type, seen, transient in _CAUSES:
+                if isinstance(link, kinds):
+                    reason = re.sub(r"\s*\(_ssl\.c:\d+\)", "", excerpt(str(link)))
+                    return _Broken(error_type, seen.format(reason=reason, limits=self._limits), transient)
+        return _Broken(ErrorType.API_ERROR, f"the request failed ({type(error).__name__})", transient=False)
 
     def _broken(self, day: date, broken: _Broken) -> DayFailed:
         tries = f" after {self._limits.tries} tries" if broken.transient else ""
@@ -406,6 +384,35 @@ class EventsApi:
         for form in {self._key, json.dumps(self._key)[1:-1], self._key.replace("/", r"\/"), quote(self._key, safe="")}:
             text = text.replace(form, "***")
         return text
+
+
+#: What an exception of the HTTP stack means: the first row that fits the innermost exception that any row fits.
+_CAUSES: tuple[tuple[tuple[type[BaseException], ...], ErrorType, str, bool], ...] = (
+    ((ssl.SSLError,), ErrorType.API_ERROR, "no trustworthy TLS connection: {reason}", False),
+    ((socket.gaierror,), ErrorType.API_ERROR, "the name of the host cannot be resolved", True),
+    (
+        (urllib3.exceptions.ConnectTimeoutError,),
+        ErrorType.TIMEOUT_ERROR,
+        "no connection within {limits.connect:g} seconds",
+        True,
+    ),
+    (
+        (urllib3.exceptions.ReadTimeoutError, TimeoutError),
+        ErrorType.TIMEOUT_ERROR,
+        "nothing came for {limits.read:g} seconds",
+        True,
+    ),
+    ((ConnectionRefusedError,), ErrorType.CONNECTION_RESET_ERROR, "the connection was refused", True),
+    ((ConnectionError,), ErrorType.CONNECTION_RESET_ERROR, "the connection was cut off", True),
+    (
+        (http.client.IncompleteRead, urllib3.exceptions.InvalidChunkLength),
+        ErrorType.CONNECTION_RESET_ERROR,
+        "the answer ended before it was complete",
+        True,
+    ),
+    ((urllib3.exceptions.DecodeError,), ErrorType.API_ERROR, "the compressed answer cannot be unpacked", False),
+    ((http.client.HTTPException,), ErrorType.API_ERROR, "the answer is no HTTP", False),
+)
 
 
 class _UnacceptableError(Exception):
@@ -525,16 +532,16 @@ def _passing(retry_at: datetime | None) -> datetime | None:
     return None if retry_at == NEVER else retry_at
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception, what it wraps and what caused it, from the outermost inwards."""
-    seen: set[int] = set()
-    queue: list[object] = [error]
-    while queue:
-        link = queue.pop(0)
-        if isinstance(link, BaseException) and id(link) not in seen:
-            seen.add(id(link))
-            yield link
-            queue += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]
+def _chain(error: BaseException) -> list[BaseException]:
+    """Return an exception and all that it wraps or was caused by, the innermost first."""
+    found: list[BaseException] = []
+    waiting: list[object] = [error]
+    while waiting:
+        link = waiting.pop(0)
+        if isinstance(link, BaseException) and link not in found:
+            found.append(link)
+            waiting += [*link.args, getattr(link, "reason", None), link.__cause__, link.__context__]
+    return found[::-1]
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:

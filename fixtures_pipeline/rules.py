@@ -42,7 +42,9 @@ RULES = (
         remedy="Read the type and message of the oldest day, mend the cause, then load the days again: re-execute the "
         "backfill from failure, or switch on the sensor retry_failed_days.",
         query="""
-            SELECT date AS day, error_type, error_message, http_status, attempts, created_at AS failing_since, retry_at
+            SELECT
+                date AS day, error_type, error_message, http_status, attempts, created_at AS failing_since,
+                updated_at, retry_at
             FROM fixture_errors
             ORDER BY created_at, date
         """,
@@ -68,10 +70,20 @@ RULES = (
         sentence="Every loaded day has exactly the events that its stored answer lists for it.",
         remedy="Something else than this project has written to the tables: load the days named here again.",
         query="""
-            SELECT stored.date AS day, stored.fixtures AS listed, coalesce(own.fixtures, 0) AS found
-            FROM (
-                SELECT date, fixtures FROM fixture_days WHERE $days IS NULL OR list_contains($days, date)
-            ) AS stored
+            WITH listed AS (FROM listed_fixtures($days)),
+            kept AS (
+                SELECT date, event_id FROM fixtures WHERE $days IS NULL OR list_contains($days, date)
+                UNION ALL
+                SELECT date, event_id FROM superseded_fixtures WHERE $days IS NULL OR list_contains($days, date)
+            )
+            SELECT
+                date AS day,
+                count(*) FILTER (kept.event_id IS NULL) AS missing,
+                count(*) FILTER (listed.event_id IS NULL) AS surplus
+            FROM listed FULL JOIN kept USING (date, event_id)
+            WHERE listed.event_id IS NULL OR kept.event_id IS NULL
+            GROUP BY date
+            ORDER BY date
         """,
     ),
     Rule(

@@ -276,8 +276,8 @@ class FixtureStore:
         connection.execute(
             """
             INSERT INTO load_log (
-                data_id, date, "at", outcome, error_type, error_message, http_status, count, bytes, elapsed_ms, provider,
-                run_id
+                data_id, date, "at", outcome, error_type, error_message, http_status, count, bytes, elapsed_ms,
+                provider, run_id
             )
             SELECT
                 unnest($ids), unnest($days), $now, unnest($outcomes), unnest($types::VARCHAR[]),
@@ -300,13 +300,13 @@ class FixtureStore:
 
     # Reading
 
-    def query(
-        self, sql: str, parameters: Mapping[str, object] | None = None
-    ) -> tuple[list[str], list[tuple[Any, ...]]]:
+    def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
         """Run one reading query and return its column names and rows.
 
         Args:
-            sql: A query whose text is constant; what varies goes into `parameters`.
+            sql: A query whose text is constant; what varies goes into `parameters`. Besides the tables it can read
+                `listed_fixtures(days)`: `date` and `event_id` of what the stored answers of these days, or of all if
+                NULL, list for their own day.
             parameters: Values for the `$name`s in `sql`; ones that `sql` does not mention are left out.
 
         Raises:
@@ -315,9 +315,31 @@ class FixtureStore:
         """
         given = {name: value for name, value in (parameters or {}).items() if re.search(rf"\${name}\b", sql)}
         with self._reading() as connection:
+            if "listed_fixtures" in sql:
+                self._add_listed_fixtures(connection)
             cursor = connection.execute(sql, given)
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def _add_listed_fixtures(self, connection: duckdb.DuckDBPyConnection) -> None:
+        columns = self._provider.columns
+        for word in SQL_WORDS:
+            connection.execute(f"CREATE TEMP MACRO {word}")
+        # S608: the provider's constants and the name of a time zone are the only text put into this statement.
+        connection.execute(
+            f"""
+            CREATE TEMP MACRO listed_fixtures(days) AS TABLE
+            SELECT date, event_id
+            FROM (
+                SELECT date, {columns["event_id"]} AS event_id, {columns["kickoff"]} AS kickoff
+                FROM (
+                    SELECT date, unnest(from_json(data, '[{self._provider.structure}]')) AS e FROM fixture_days
+                    WHERE days IS NULL OR list_contains(days, date)
+                )
+            )
+            WHERE kickoff IS NULL OR timezone('{self._zone}', kickoff)::DATE = date
+            """  # noqa: S608
+        )
 
     def dataframe(self, table: str) -> "pandas.DataFrame":
         """Return one of the project's tables as a data frame, for notebooks.

@@ -1,0 +1,207 @@
+"""The assets: the tables of the store, loaded day by day by one op, and the API that they come from."""
+
+import time
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from dagster import (
+    AssetCheckEvaluation,
+    AssetCheckResult,
+    AssetExecutionContext,
+    AssetMaterialization,
+    AssetsDefinition,
+    AssetSpec,
+    BackfillPolicy,
+    DailyPartitionsDefinition,
+    Failure,
+    Output,
+    TableColumn,
+    TableSchema,
+    multi_asset,
+)
+
+from fixtures_pipeline import checks
+from fixtures_pipeline.loading import load_days as load
+from fixtures_pipeline.loading import open_store
+from fixtures_pipeline.outcome import DayFailed
+from fixtures_pipeline.rules import RULES
+from fixtures_pipeline.settings import Settings, SettingsError
+from fixtures_pipeline.store import FixtureStore, Stored, StoreError
+from fixtures_pipeline.tables import COLUMNS
+
+GROUP = "fixtures"
+OWNER = "team:fixtures"
+#: Seconds between two lines of progress in the log of a run.
+PROGRESS_SECONDS = 5
+
+_DESCRIPTIONS = {
+    "fixture_days": "One row a day that has loaded: the provider's list of events as it came.",
+    "fixtures": "One row an event: kickoff, status, teams, scores.",
+    "fixture_errors": "One row a day whose latest fetch failed: what was seen, what to do. It goes when the day loads.",
+}
+
+_Event = AssetMaterialization | AssetCheckEvaluation | AssetCheckResult | Output[None]
+
+
+def api_spec(settings: Settings) -> AssetSpec:
+    """Return the provider's API, which this project reads and does not make."""
+    return AssetSpec(
+        "events_api",
+        group_name=GROUP,
+        owners=[OWNER],
+        kinds={"api"},
+        description=f"{settings.source.title}: what FIXTURES_PROVIDER={settings.provider} asks.",
+        metadata={"provider": settings.provider, "url": settings.api_url or settings.source.base_url or "bundled"},
+    )
+
+
+def table_specs(settings: Settings) -> list[AssetSpec]:
+    """Return the three tables that days are loaded into."""
+    upstream = {"fixture_days": "events_api", "fixtures": "fixture_days", "fixture_errors": "events_api"}
+    return [
+        AssetSpec(
+            table,
+            deps=[upstream[table]],
+            skippable=True,
+            group_name=GROUP,
+            owners=[OWNER],
+            kinds={"duckdb", "table"},
+            description=description,
+            metadata={
+                "dagster/table_name": f"{settings.database.stem}.main.{table}",
+                "dagster/column_schema": TableSchema(
+                    [TableColumn(column.name, column.type, column.description) for column in COLUMNS[table]]
+                ),
+                "database": str(settings.database),
+            },
+        )
+        for table, description in _DESCRIPTIONS.items()
+    ]
+
+
+def loading_asset(settings: Settings, partitions: DailyPartitionsDefinition) -> AssetsDefinition:
+    """Return the op `load_days` that loads days into all three tables and runs the checks."""
+
+    @multi_asset(
+        name="load_days",
+        specs=table_specs(settings),
+        check_specs=checks.check_specs(settings, partitions),
+        partitions_def=partitions,
+        # A season is one run, not 366 processes.
+        backfill_policy=BackfillPolicy.single_run(),
+        can_subset=True,
+        description="Fetches days and stores what comes of them; a day that fails raises nothing.",
+    )
+    def load_days(context: AssetExecutionContext) -> Iterator[_Event]:
+        store = open_store(settings)
+        days = _days(context)
+        try:
+            if context.selected_asset_keys:
+                yield from _load(context, settings, store, days or [])
+            yield from _checks(context, settings, store, days)
+        except (StoreError, SettingsError) as error:
+            # The one thing that no row can record. `from None`: the sentence says it all.
+            raise Failure(description=str(error)) from None
+
+    return load_days
+
+
+def _days(context: AssetExecutionContext) -> list[date] | None:
+    """Return the days of the run; None for a run of checks without any."""
+    if not context.has_partition_key and not context.has_partition_key_range:
+        return None
+    return [date.fromisoformat(key) for key in context.partition_keys]
+
+
+def _load(
+    context: AssetExecutionContext, settings: Settings, store: FixtureStore, days: Sequence[date]
+) -> Iterator[_Event]:
+    progress = _Progress(context, len(days))
+    for batch in load(settings, days, context.run_id):
+        for stored in batch:
+            if isinstance(stored.outcome, DayFailed):
+                context.log.warning(f"{stored.day} {stored.outcome.error_type}: {stored.outcome.message}")
+            yield from _materializations(stored, settings.provider)
+        if checks.DAY_LOADED in context.selected_asset_check_keys:
+            # After the materializations of the whole batch, so that one query finds what the results are about.
+            yield from checks.day_evaluations(store, context.instance, [stored.day for stored in batch])
+        progress.add(batch)
+
+
+def _materializations(stored: Stored, provider: str) -> Iterator[AssetMaterialization]:
+    """Yield a materialization for each table in which the day really changed."""
+    key = stored.day.isoformat()
+    outcome = stored.outcome
+    fetched: dict[str, Any] = {
+        "provider": provider,
+        "events": outcome.events,
+        "bytes": outcome.size,
+        "milliseconds": outcome.elapsed_ms,
+    }
+    if isinstance(outcome, DayFailed):
+        error = {
+            "dagster/partition_row_count": 1,
+            "error_type": str(outcome.error_type),
+            "error_message": outcome.message,
+            "attempts": stored.attempts,
+            **fetched,
+        }
+        if outcome.http_status is not None:
+            error["http_status"] = outcome.http_status
+        yield AssetMaterialization("fixture_errors", partition=key, metadata=error)
+        return
+    yield AssetMaterialization(
+        "fixture_days",
+        partition=key,
+        metadata={"dagster/partition_row_count": 1, "in_progress": outcome.in_progress, **fetched},
+    )
+    yield AssetMaterialization(
+        "fixtures", partition=key, metadata={"dagster/partition_row_count": stored.fixtures, **fetched}
+    )
+    yield AssetMaterialization(
+        "fixture_errors",
+        partition=key,
+        metadata={"dagster/partition_row_count": 0, "healed": stored.healed, "provider": provider},
+    )
+
+
+def _checks(
+    context: AssetExecutionContext, settings: Settings, store: FixtureStore, days: Sequence[date] | None
+) -> Iterator[_Event]:
+    selected = context.selected_asset_check_keys
+    if checks.DAY_LOADED in selected:
+        if not context.selected_asset_keys:
+            yield from checks.day_evaluations(store, context.instance, days)
+        # The results themselves were given day by day; the step owes Dagster this one all the same.
+        yield Output(None, output_name="fixture_days_day_loaded")
+    today = datetime.now(settings.zone).date()
+    for rule in RULES:
+        if any(key.name == rule.name for key in selected):
+            yield checks.rule_result(rule, store, days, today)
+    if checks.REAL_PROVIDER in selected:
+        yield checks.real_provider_result()
+
+
+class _Progress:
+    """Logs every few seconds how far a long run has come."""
+
+    def __init__(self, context: AssetExecutionContext, total: int) -> None:
+        self._context = context
+        self._total = total
+        self._done = self._failed = 0
+        self._started = self._logged = time.monotonic()
+
+    def add(self, batch: Sequence[Stored]) -> None:
+        """Count a batch, and log if the last line is a while ago."""
+        self._done += len(batch)
+        self._failed += sum(isinstance(stored.outcome, DayFailed) for stored in batch)
+        now = time.monotonic()
+        if now - self._logged < PROGRESS_SECONDS and self._done < self._total:
+            return
+        self._logged = now
+        rate = self._done / max(now - self._started, 0.001)
+        left = (self._total - self._done) / rate
+        self._context.log.info(
+            f"{self._done} of {self._total} days done, {self._failed} failed, {rate:.1f} days/s, {left:.0f} s left"
+        )

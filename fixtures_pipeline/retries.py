@@ -1,0 +1,33 @@
+"""When a failed day is asked for again: growing pauses, and an end."""
+
+from datetime import datetime, timedelta
+
+from fixtures_pipeline.outcome import NEVER
+
+#: Failures in a row after which a day is left to people.
+GIVEN_UP_AFTER = 8
+LONGEST_PAUSE = timedelta(hours=24)
+
+
+def next_retry(attempts: int, failed_at: datetime, retry_at: datetime | None) -> datetime | None:
+    """Return when a failed day may be asked for again; None if it is not worth it.
+
+    The pauses are 1, 2, 4, 8, 16 hours and then 24, counted from the latest failure; after 8 failures in a row the day
+    is given up. A day that said when to come back (`retry_at`) is left alone until then.
+
+    Args:
+        attempts: Failures in a row, at least 1.
+        failed_at: The latest of them.
+        retry_at: `fixture_errors.retry_at`.
+
+    >>> from datetime import UTC
+    >>> failed_at = datetime(2025, 1, 1, tzinfo=UTC)
+    >>> [(next_retry(n, failed_at, None) - failed_at).total_seconds() / 3600 for n in range(1, 8)]
+    [1.0, 2.0, 4.0, 8.0, 16.0, 24.0, 24.0]
+    >>> next_retry(8, failed_at, None) is None
+    True
+    """
+    if attempts >= GIVEN_UP_AFTER or (retry_at is not None and retry_at >= NEVER):
+        return None
+    pause = min(timedelta(hours=2 ** (attempts - 1)), LONGEST_PAUSE)
+    return max(failed_at + pause, retry_at or failed_at)
