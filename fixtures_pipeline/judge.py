@@ -59,11 +59,13 @@ class Judge:
         for word in SQL_WORDS:
             self._memory.execute(f"CREATE MACRO {word}")
         key = provider.list_key
-        columns = ", ".join(f"{provider.columns[name]} AS {name}" for name in ("event_id", "kickoff", "status"))
+        judged = ("event_id", "kickoff", "status")
+        columns = ", ".join(f"{provider.columns[name]} AS {name}" for name in judged)
+        structure = provider.structure_of(*judged)
         # S608: the provider's constants are the only text put into these statements.
         self._verdict = f"""
             WITH answer AS MATERIALIZED (
-                SELECT from_json($body, '{{"{key}": [{provider.structure}]}}') AS answer
+                SELECT from_json($body, '{{"{key}": [{structure}]}}') AS answer
             ),
             listed AS (
                 SELECT event_id, status, coalesce(kickoff >= $starts AND kickoff < $ends, true) AS own

@@ -323,6 +323,7 @@ class FixtureStore:
 
     def _add_listed_fixtures(self, connection: duckdb.DuckDBPyConnection) -> None:
         columns = self._provider.columns
+        structure = self._provider.structure_of("event_id", "kickoff")
         for word in SQL_WORDS:
             connection.execute(f"CREATE TEMP MACRO {word}")
         # S608: the provider's constants and the name of a time zone are the only text put into this statement.
@@ -333,7 +334,7 @@ class FixtureStore:
             FROM (
                 SELECT date, {columns["event_id"]} AS event_id, {columns["kickoff"]} AS kickoff
                 FROM (
-                    SELECT date, unnest(from_json(data, '[{self._provider.structure}]')) AS e FROM fixture_days
+                    SELECT date, unnest(from_json(data, '[{structure}]')) AS e FROM fixture_days
                     WHERE days IS NULL OR list_contains(days, date)
                 )
             )

@@ -5,9 +5,12 @@ A provider's module holds its request, its envelope and its mapping to `fixtures
 All of that SQL is constant text: data reaches it only as parameters.
 """
 
+import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 #: Statuses of `fixtures.status` under which an event can still change.
 OPEN_STATUSES = ("scheduled", "live", "suspended", "unknown")
@@ -72,3 +75,14 @@ class Provider:
     pause: Callable[[Mapping[str, str]], float] = lambda headers: 0.0  # noqa: ARG005 - most providers say nothing
     requests_per_second: float = 10
     requests_per_day: int | None = None
+
+    def structure_of(self, *columns: str) -> str:
+        """Return the part of `structure` that these columns are read from; reading less of an event is faster."""
+        needed: dict[str, Any] = {}
+        for path in re.findall(r"\be((?:\.\w+)+)", " ".join(self.columns[column] for column in columns)):
+            source, target = json.loads(self.structure), needed
+            *outer, last = path[1:].split(".")
+            for name in outer:
+                source, target = source[name], target.setdefault(name, {})
+            target[last] = source[last]
+        return json.dumps(needed)

@@ -1,0 +1,54 @@
+# `make help` lists the targets. Everything is installed into .venv; nothing outside of this folder is touched.
+
+PYTHON ?= python3
+PORT ?= 3000
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-all test-ui check bench screenshots lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+run: .venv/run ## Load the days around today and serve the UI (PORT=3000)
+	@exec $(BIN)/python -m fixtures_pipeline --port $(PORT)
+
+test: .venv/dev ## Run the tests (minutes)
+	$(BIN)/pytest -n 2 -m "not slow and not ui"
+
+test-all: .venv/dev ## Run the tests and the long ones (crashes, crowds, a simulated year)
+	$(BIN)/pytest -n 2 -m "not ui"
+
+check: .venv/dev ## Lint, format, types, definitions and tests: what CI runs
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/dagster definitions validate --log-level error
+	$(MAKE) test
+
+bench: .venv/dev ## Measure speed, memory and size
+	$(BIN)/python -m benchmarks
+
+lock: .venv/dev ## Resolve the dependencies anew
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+		--no-header pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+		--no-header -c requirements.lock pyproject.toml --group dev -o requirements-dev.lock
+
+clean: ## Remove the environment and everything that was loaded
+	rm -rf .venv data
+
+# The stamps: an environment is made anew when its lock file changes.
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=…")'
+	$(PYTHON) -m venv .venv
+
+.venv/run: requirements.lock pyproject.toml | .venv/bin/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+.venv/dev: requirements-dev.lock .venv/run
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,83 @@
+"""`python -m fixtures_pipeline`: loads what is missing of the days around today, then serves the UI until Ctrl-C.
+
+This is what `make run` starts. Everything that it does can be done with Dagster's own commands, too; see the README.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from datetime import datetime, timedelta
+
+from fixtures_pipeline.loading import open_store
+from fixtures_pipeline.outcome import contiguous
+from fixtures_pipeline.partitions import DAYS_AHEAD
+from fixtures_pipeline.settings import PROJECT_ROOT, Settings, SettingsError
+from fixtures_pipeline.store import StoreError, StoreMissingError
+
+#: Days before today that a first start loads.
+DAYS_BACK = 14
+
+_DAGSTER = (sys.executable, "-m", "dagster")
+_DEFINITIONS = "fixtures_pipeline.definitions"
+_TABLES = "fixture_days,fixtures,fixture_errors"
+
+
+def main() -> None:
+    """Load, then serve; ends the process with a sentence where a setting or the database cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m fixtures_pipeline", description=__doc__.splitlines()[0])
+    parser.add_argument("--port", type=int, default=3000, help="port of the UI on 127.0.0.1 (3000)")
+    port = parser.parse_args().port
+    try:
+        missing = _missing_days(Settings.load())
+    except (SettingsError, StoreError) as error:
+        raise SystemExit(str(error)) from None
+    home = _dagster_home()
+    os.environ["DAGSTER_HOME"] = str(home)
+    for first, last in missing:
+        _say(f"Loading {first} to {last} …")
+        days = f"{first}...{last}"
+        subprocess.run(
+            [*_DAGSTER, "asset", "materialize", "--select", _TABLES, "--partition-range", days, "-m", _DEFINITIONS],
+            cwd=PROJECT_ROOT,
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
+    _say(f"Serving the UI on http://127.0.0.1:{port} until Ctrl-C.")
+    os.chdir(PROJECT_ROOT)
+    os.execv(  # noqa: S606 - the UI takes this process's place, so that Ctrl-C reaches it directly
+        sys.executable,
+        [*_DAGSTER, "dev", "-h", "127.0.0.1", "-p", str(port), "--log-level", "warning"],
+    )
+
+
+def _missing_days(settings: Settings) -> list[tuple[object, object]]:
+    """Return the stretches of days around today that were never asked for."""
+    today = datetime.now(settings.zone).date()
+    first = max(today - timedelta(days=DAYS_BACK), settings.start_date)
+    window = [first + timedelta(days=n) for n in range((today - first).days + DAYS_AHEAD + 1)]
+    try:
+        rows = open_store(settings).query("SELECT date FROM fixture_days UNION SELECT date FROM fixture_errors")
+    except StoreMissingError:
+        rows = []
+    known = {row["date"] for row in rows}
+    return list(contiguous([day for day in window if day not in known]))
+
+
+def _dagster_home() -> "os.PathLike[str]":
+    """Return the folder where Dagster keeps its runs and events, with this project's instance settings in it."""
+    if "DAGSTER_HOME" in os.environ:
+        return PROJECT_ROOT / os.environ["DAGSTER_HOME"]
+    home = PROJECT_ROOT / "data" / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml")
+    return home
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    main()

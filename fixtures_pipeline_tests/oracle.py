@@ -1,0 +1,109 @@
+"""The rules of the tables, told once more in plain Python: what the store must hold, independent of its SQL."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from fixtures_pipeline.store import FixtureStore
+
+_STATUS = {
+    "notstarted": "scheduled",
+    "delayed": "scheduled",
+    "inprogress": "live",
+    "interrupted": "live",
+    "finished": "finished",
+    "postponed": "postponed",
+    "canceled": "cancelled",
+    "suspended": "suspended",
+    "willcontinue": "suspended",
+}
+
+
+def kickoff_of(event: dict[str, Any]) -> datetime | None:
+    """Return when a Sofascore event begins; None for what is no time."""
+    start = event.get("startTimestamp")
+    if not isinstance(start, int) or isinstance(start, bool):
+        return None
+    try:
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=start)
+    except OverflowError:
+        return None
+
+
+def own_events(events: Iterable[dict[str, Any]], day: date) -> list[dict[str, Any]]:
+    """Return the events that belong to a day in UTC."""
+    kickoffs = [(event, kickoff_of(event)) for event in events]
+    return [event for event, kickoff in kickoffs if kickoff is None or kickoff.date() == day]
+
+
+def fixture_of(event: dict[str, Any]) -> dict[str, Any]:
+    """Return what `fixtures` must hold of a Sofascore event of the recorded shape."""
+
+    def text(value: str | None) -> str | None:
+        return (value or "").strip() or None
+
+    def score(side: str) -> int | None:
+        scores = event[side]
+        display = scores.get("display")
+        return display if display is not None and display >= 0 else scores.get("current")
+
+    status, tournament = event["status"], event["tournament"]
+    competition = tournament.get("uniqueTournament") or tournament
+    if event.get("isAwarded") or status["code"] == 91:
+        word = "awarded"
+    elif (status["type"], status["code"]) == ("canceled", 90):
+        word = "abandoned"
+    else:
+        word = _STATUS.get(status["type"], "unknown")
+    round_info = event.get("roundInfo") or {}
+    number = round_info.get("round")
+    return {
+        "event_id": event["id"],
+        "kickoff": kickoff_of(event),
+        "status": word,
+        "status_detail": text(status["description"]) or text(status["type"]),
+        "country": text(tournament["category"]["name"]),
+        "competition_id": competition["id"],
+        "competition": text(competition["name"]),
+        "season": text(event["season"]["year"]),
+        "round": text(round_info.get("name")) or (str(number) if number is not None else None),
+        "home_team_id": event["homeTeam"]["id"],
+        "home_team": text(event["homeTeam"]["name"]),
+        "away_team_id": event["awayTeam"]["id"],
+        "away_team": text(event["awayTeam"]["name"]),
+        "home_score": score("homeScore"),
+        "away_score": score("awayScore"),
+        "home_penalties": event["homeScore"].get("penalties"),
+        "away_penalties": event["awayScore"].get("penalties"),
+        "winner": {1: "home", 2: "away", 3: "draw"}.get(event.get("winnerCode", 0)),
+    }
+
+
+def assert_rules(store: FixtureStore) -> None:
+    """Assert the rules that hold after every commit, for a store of Sofascore days in UTC."""
+    days = {row["date"]: row for row in store.query("SELECT * FROM fixture_days")}
+    errors = store.query("SELECT * FROM fixture_errors")
+    fixtures = store.query("SELECT * FROM fixtures")
+    latest = {row["date"]: row["outcome"] for row in store.query('SELECT * FROM load_log ORDER BY "at"')}
+
+    # 1. A day that was just fetched is loaded and has no error row, or has exactly one.
+    assert len({row["date"] for row in errors}) == len(errors)
+    assert {day for day, outcome in latest.items() if outcome == "failed"} == {row["date"] for row in errors}
+    assert {day for day, outcome in latest.items() if outcome == "loaded"} <= set(days)
+
+    # 3. An event stands once, and belongs to the latest loaded of the days that list it as their own.
+    owners = {row["event_id"]: row["date"] for row in fixtures}
+    assert len(owners) == len(fixtures)
+    claims: dict[int, list[date]] = {}
+    for day, row in days.items():
+        listed = json.loads(row["data"])
+        assert row["count"] == len(listed)
+        for event in own_events(listed, day):
+            claims.setdefault(event["id"], []).append(day)
+    expected = {
+        event: max(claiming, key=lambda day: (days[day]["updated_at"], day)) for event, claiming in claims.items()
+    }
+
+    # 2. So `fixtures` holds exactly what the stored answers list for their own day.
+    assert owners == expected

@@ -1,0 +1,262 @@
+"""The store keeps its four rules, whatever is put into it and in whatever order."""
+
+import os
+import stat
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from fixtures_pipeline.outcome import NEVER, DayFailed, ErrorType, Outcome
+from fixtures_pipeline.providers import PROVIDERS
+from fixtures_pipeline.store import FixtureStore, StoreError, StoreLockedError, StoreMissingError
+from fixtures_pipeline_tests.conftest import SOFASCORE, UTC, table
+from fixtures_pipeline_tests.fault_server import event, good_body
+from fixtures_pipeline_tests.oracle import assert_rules
+
+Judged = Callable[[date, str | bytes], Outcome]
+
+MONDAY, TUESDAY, WEDNESDAY = date(2025, 3, 3), date(2025, 3, 4), date(2025, 3, 5)
+NOON = {MONDAY: 1741003200, TUESDAY: 1741089600, WEDNESDAY: 1741176000}
+
+
+def failure(day: date, error_type: ErrorType = ErrorType.API_ERROR, message: str = "It broke.") -> DayFailed:
+    return DayFailed(day, error_type, message, http_status=500, body='{"error": 1}')
+
+
+def answer(*listed: dict[str, object]) -> str:
+    import json
+
+    return json.dumps({"events": listed})
+
+
+def test_a_loaded_day_stands_in_fixture_days_and_its_events_in_fixtures(store: FixtureStore, judged: Judged) -> None:
+    [stored] = store.load([judged(MONDAY, good_body(MONDAY, events=5))], run_id="run")
+    [row] = table(store, "fixture_days")
+    assert (row["data_id"], row["date"], row["provider"]) == ("20250303", MONDAY, "sofascore")
+    assert row["created_at"] == row["updated_at"]
+    assert stored.fixtures == 5 == len(table(store, "fixtures"))
+    [logged] = table(store, "load_log")
+    assert (logged["outcome"], logged["run_id"], logged["http_status"]) == ("loaded", "run", 200)
+    assert_rules(store)
+
+
+def test_a_failed_day_gets_one_row_and_counts_its_attempts(store: FixtureStore) -> None:
+    for n in range(1, 4):
+        [stored] = store.load([failure(MONDAY, message=f"time {n}")])
+        assert stored.attempts == n
+    [row] = table(store, "fixture_errors")
+    assert (row["attempts"], row["error_message"], row["http_status"]) == (3, "time 3", 500)
+    assert row["created_at"] < row["updated_at"]
+    assert row["data"] == '{"error":1}' or row["data"] == '{"error": 1}'
+    assert len(table(store, "load_log")) == 3
+
+
+def test_an_error_row_goes_by_itself_once_the_day_loads(store: FixtureStore, judged: Judged) -> None:
+    store.load([failure(MONDAY), failure(TUESDAY)])
+    [stored] = store.load([judged(MONDAY, good_body(MONDAY))])
+    assert stored.healed
+    assert [row["date"] for row in table(store, "fixture_errors")] == [TUESDAY]
+    [again] = store.load([judged(MONDAY, good_body(MONDAY))])
+    assert not again.healed
+
+
+def test_a_failure_leaves_what_was_loaded_as_it_was(store: FixtureStore, judged: Judged) -> None:
+    store.load([judged(MONDAY, good_body(MONDAY)), judged(TUESDAY, good_body(TUESDAY))])
+    before = table(store, "fixture_days"), table(store, "fixtures")
+    store.load([failure(MONDAY)])
+    assert (table(store, "fixture_days"), table(store, "fixtures")) == before
+    assert_rules(store)
+
+
+def test_loading_the_same_answer_twice_changes_only_the_time_of_the_load(store: FixtureStore, judged: Judged) -> None:
+    outcome = judged(MONDAY, good_body(MONDAY))
+    [first] = store.load([outcome])
+    days, fixtures = table(store, "fixture_days", "* EXCLUDE (updated_at)"), table(store, "fixtures")
+    [second] = store.load([outcome])
+    assert table(store, "fixture_days", "* EXCLUDE (updated_at)") == days
+    assert table(store, "fixtures") == fixtures
+    assert (first.days_version, first.fixtures_version) == (second.days_version, second.fixtures_version)
+
+
+def test_a_changed_event_changes_its_row_and_the_version_but_not_its_neighbours(
+    store: FixtureStore, judged: Judged
+) -> None:
+    one, two = event(1, NOON[MONDAY]), event(2, NOON[MONDAY])
+    [before] = store.load([judged(MONDAY, answer(one, two))])
+    times = {row["event_id"]: row["updated_at"] for row in table(store, "fixtures")}
+    [after] = store.load([judged(MONDAY, answer(one, {**two, "winnerCode": 2}))])
+    assert before.fixtures_version != after.fixtures_version
+    changed = {row["event_id"]: row["updated_at"] for row in table(store, "fixtures")}
+    assert changed[1] == times[1]
+    assert changed[2] > times[2]
+
+
+def test_only_the_days_own_rows_are_replaced(store: FixtureStore, judged: Judged) -> None:
+    store.load([judged(day, good_body(day)) for day in (MONDAY, TUESDAY)])
+    tuesday = [row for row in table(store, "fixtures") if row["date"] == TUESDAY]
+    store.load([judged(MONDAY, answer(event(901, NOON[MONDAY]), event(902, NOON[MONDAY])))])
+    rows = table(store, "fixtures")
+    assert [row for row in rows if row["date"] == TUESDAY] == tuesday
+    assert {row["event_id"] for row in rows if row["date"] == MONDAY} == {901, 902}
+
+
+class TestAnEventThatMoves:
+    """An event stands once; the latest load owns it."""
+
+    def test_goes_to_the_day_that_was_loaded_last(self, store: FixtureStore, judged: Judged) -> None:
+        moving = event(7, NOON[MONDAY])
+        fill = {day: [event(n, NOON[day]) for n in (day.day * 10, day.day * 10 + 1)] for day in (MONDAY, TUESDAY)}
+        store.load([judged(MONDAY, answer(moving, *fill[MONDAY]))])
+        store.load([judged(TUESDAY, answer({**moving, "startTimestamp": NOON[TUESDAY]}, *fill[TUESDAY]))])
+        [row] = [row for row in table(store, "fixtures") if row["event_id"] == 7]
+        assert row["date"] == TUESDAY
+        assert_rules(store)
+
+    def test_returns_when_the_new_day_no_longer_lists_it(self, store: FixtureStore, judged: Judged) -> None:
+        moving = event(7, NOON[MONDAY])
+        fill = {day: [event(n, NOON[day]) for n in (day.day * 10, day.day * 10 + 1)] for day in (MONDAY, TUESDAY)}
+        store.load([judged(MONDAY, answer(moving, *fill[MONDAY]))])
+        store.load([judged(TUESDAY, answer({**moving, "startTimestamp": NOON[TUESDAY]}, *fill[TUESDAY]))])
+        store.load([judged(TUESDAY, answer(*fill[TUESDAY]))])
+        [row] = [row for row in table(store, "fixtures") if row["event_id"] == 7]
+        assert row["date"] == MONDAY
+        assert_rules(store)
+
+    def test_stands_once_when_two_days_of_one_load_claim_it(self, store: FixtureStore, judged: Judged) -> None:
+        outcomes = [
+            judged(day, answer(event(7, NOON[day]), event(day.day, NOON[day]), event(day.day + 50, NOON[day])))
+            for day in (MONDAY, TUESDAY, WEDNESDAY)
+        ]
+        store.load(outcomes)
+        [row] = [row for row in table(store, "fixtures") if row["event_id"] == 7]
+        assert row["date"] == WEDNESDAY
+        assert_rules(store)
+
+
+def test_an_event_without_a_kickoff_belongs_to_the_day_it_was_listed_under(store: FixtureStore, judged: Judged) -> None:
+    store.load([judged(MONDAY, answer(event(1, NOON[MONDAY]), {**event(2, 0), "startTimestamp": None}))])
+    assert [(row["event_id"], row["date"], row["kickoff"]) for row in table(store, "fixtures")][1] == (2, MONDAY, None)
+
+
+def test_a_day_that_breaks_a_constraint_fails_alone(store: FixtureStore, judged: Judged) -> None:
+    store.load([judged(MONDAY, good_body(MONDAY))])
+    with duckdb.connect(str(store.path)) as connection:
+        connection.execute("CREATE UNIQUE INDEX odd ON fixtures (home_team)")
+        connection.execute("DELETE FROM fixtures")
+    twins = answer(*({**event(n, NOON[TUESDAY]), "homeTeam": {"id": 1, "name": "Twin"}} for n in (1, 2)))
+    unlike = answer(*({**event(n, NOON[WEDNESDAY]), "homeTeam": {"id": n, "name": f"Team {n}"}} for n in (3, 4)))
+    stored = store.load([judged(TUESDAY, twins), judged(WEDNESDAY, unlike)])
+    assert [type(one.outcome).__name__ for one in stored] == ["DayFailed", "DayLoaded"]
+    assert isinstance(stored[0].outcome, DayFailed)
+    assert stored[0].outcome.error_type == ErrorType.INTEGRITY_ERROR
+
+
+def test_a_day_that_asking_again_cannot_help_says_so(store: FixtureStore) -> None:
+    store.load([DayFailed(MONDAY, ErrorType.AUTH_ERROR, "Not in the plan.", retry_at=NEVER)])
+    [row] = store.query("SELECT year(retry_at) AS year FROM fixture_errors")
+    assert row["year"] == 9999
+
+
+def test_many_loads_leave_the_file_compact(store: FixtureStore, judged: Judged) -> None:
+    outcome = judged(MONDAY, good_body(MONDAY))
+    for _ in range(60):
+        store.load([outcome])
+    [row] = store.query("SELECT count(DISTINCT row_group_id) AS blocks FROM pragma_storage_info('load_log')")
+    assert row["blocks"] < 30
+    assert len(table(store, "load_log")) == 60
+
+
+class TestTheFile:
+    """Who may open it, and what is said when it cannot be used."""
+
+    def test_is_not_made_by_reading(self, store: FixtureStore) -> None:
+        with pytest.raises(StoreMissingError, match="Nothing has been loaded yet"):
+            store.query("SELECT 1")
+        assert not store.path.exists()
+
+    def test_that_is_empty_counts_as_none(self, store: FixtureStore) -> None:
+        duckdb.connect(str(store.path)).close()
+        with pytest.raises(StoreMissingError):
+            store.query("SELECT 1")
+
+    def test_of_another_provider_is_refused(self, store: FixtureStore, judged: Judged) -> None:
+        store.load([judged(MONDAY, good_body(MONDAY))])
+        other = FixtureStore(store.path, PROVIDERS["sample"], UTC)
+        with pytest.raises(StoreError, match="holds days of the provider sofascore"):
+            other.load([failure(MONDAY)])
+
+    def test_of_another_time_zone_is_refused(self, store: FixtureStore, judged: Judged) -> None:
+        from zoneinfo import ZoneInfo
+
+        store.load([judged(MONDAY, good_body(MONDAY))])
+        other = FixtureStore(store.path, SOFASCORE, ZoneInfo("Europe/Istanbul"))
+        with pytest.raises(StoreError, match="holds days of the time zone UTC"):
+            other.load([failure(MONDAY)])
+
+    def test_of_a_newer_version_is_refused_with_a_sentence(self, store: FixtureStore, judged: Judged) -> None:
+        store.load([judged(MONDAY, good_body(MONDAY))])
+        with duckdb.connect(str(store.path)) as connection:
+            connection.execute("UPDATE store_info SET schema_version = 99")
+        with pytest.raises(StoreError, match="newer version of this project"):
+            store.load([failure(MONDAY)])
+        with pytest.raises(StoreError, match="newer version of this project"):
+            store.query("SELECT 1")
+
+    def test_that_is_no_database_is_named(self, store: FixtureStore) -> None:
+        store.path.write_text("something else, and long enough to be looked at" * 100)
+        with pytest.raises(StoreError, match="cannot be used"):
+            store.load([failure(MONDAY)])
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+    def test_that_is_read_only_is_named(self, store: FixtureStore, judged: Judged) -> None:
+        store.load([judged(MONDAY, good_body(MONDAY))])
+        store.path.chmod(stat.S_IRUSR)
+        with pytest.raises(StoreError, match="cannot be used"):
+            store.load([failure(MONDAY)])
+        assert len(table(store, "fixture_days")) == 1
+
+    def test_held_by_another_process_is_waited_for(self, store: FixtureStore, judged: Judged) -> None:
+        store.load([judged(MONDAY, good_body(MONDAY))])
+        with holding(store.path, seconds=1.0):
+            store.load([judged(TUESDAY, good_body(TUESDAY))])
+        assert len(table(store, "fixture_days")) == 2
+
+    def test_held_for_too_long_is_reported_with_who_holds_it(self, store: FixtureStore, judged: Judged) -> None:
+        store.load([judged(MONDAY, good_body(MONDAY))])
+        impatient = FixtureStore(store.path, SOFASCORE, UTC, lock_timeout=0.3)
+        with holding(store.path, seconds=30) as holder, pytest.raises(StoreLockedError, match=str(holder.pid)):
+            impatient.load([failure(MONDAY)])
+
+    def test_can_be_opened_by_older_tools(self, store: FixtureStore, judged: Judged) -> None:
+        store.load([judged(MONDAY, good_body(MONDAY))])
+        with duckdb.connect(str(store.path)) as connection:
+            [(tags,)] = connection.execute("SELECT tags FROM duckdb_databases() WHERE NOT internal").fetchall()
+        assert tags["storage_version"].startswith("v1.5")
+
+
+class holding:  # noqa: N801 - reads as a word in `with`
+    """Another process that has the file open for writing."""
+
+    def __init__(self, path: Path, seconds: float) -> None:
+        self._code = (
+            f"import duckdb, time; c = duckdb.connect({str(path)!r}); print('open', flush=True); time.sleep({seconds})"
+        )
+
+    def __enter__(self) -> "subprocess.Popen[str]":
+        self._process = subprocess.Popen([sys.executable, "-c", self._code], stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline() == "open\n"
+        return self._process
+
+    def __exit__(self, *args: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        time.sleep(0)
