@@ -118,7 +118,7 @@ def _load(
     context: AssetExecutionContext, settings: Settings, store: FixtureStore, days: Sequence[date]
 ) -> Iterator[_Event]:
     progress = _Progress(context, len(days))
-    for batch in load(settings, days, context.run_id):
+    for batch in load(settings, days, context.run.run_id):
         for stored in batch:
             if isinstance(stored.outcome, DayFailed):
                 context.log.warning(f"{stored.day} {stored.outcome.error_type}: {stored.outcome.message}")

@@ -7,7 +7,6 @@ from typing import Any
 
 from dagster import (
     AssetSelection,
-    DailyPartitionsDefinition,
     DefaultScheduleStatus,
     DefaultSensorStatus,
     RunRequest,
@@ -36,12 +35,11 @@ _RANGE_START = "dagster/asset_partition_range_start"
 _RANGE_END = "dagster/asset_partition_range_end"
 
 
-def load_days_job(partitions: DailyPartitionsDefinition) -> UnresolvedAssetJobDefinition:
+def load_days_job() -> UnresolvedAssetJobDefinition:
     """Return the job that schedules and sensors start."""
     return define_asset_job(
         "load_days_job",
         selection=AssetSelection.assets("fixture_days", "fixtures", "fixture_errors"),
-        partitions_def=partitions,
         description="Loads a range of days in one run.",
     )
 

@@ -14,7 +14,7 @@ from fixtures_pipeline.settings import Settings, SettingsError
 def build_definitions(settings: Settings) -> Definitions:
     """Return the project's definitions for these settings."""
     partitions = daily_partitions(settings)
-    job = load_days_job(partitions)
+    job = load_days_job()
     return Definitions(
         assets=[api_spec(settings), loading_asset(settings, partitions)],
         jobs=[job],

@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 TABLES = ("fixture_days", "fixtures", "fixture_errors", "load_log")
 
 # A new block of rows for every load, never merged by the way: DuckDB would otherwise rewrite the last 122,880 rows of
-# a table, JSON and all, whenever one is added. `_compact` merges when there are many
+# a table, JSON and all, whenever one is added. `_tidy` merges them when there are many
 # (https://github.com/duckdb/duckdb/pull/18829, https://github.com/duckdb/duckdb/pull/21769).
 _CONFIG = {"storage_compatibility_version": "v1.5.0", "vacuum_rebuild_indexes": 50_000, "max_vacuum_tasks": 0}
 _MERGE_TASKS = 100
+_LOG_BLOCKS = 32
 
 
 class StoreError(Exception):
@@ -372,8 +373,7 @@ class FixtureStore:
             self._belongs(connection)
             for word in SQL_WORDS:
                 connection.execute(f"CREATE TEMP MACRO {word}")
-            if _is_scattered(connection):
-                connection.execute(f"SET max_vacuum_tasks = {_MERGE_TASKS}")
+            _tidy(connection)
             yield connection
 
     @contextmanager
@@ -531,7 +531,7 @@ _STORED = """
         md5(string_agg(own.text, chr(10) ORDER BY own.event_id))
     FROM arrived
     LEFT JOIN (
-        SELECT date, event_id, row(COLUMNS(* EXCLUDE (updated_at)))::VARCHAR AS text FROM fixtures
+        SELECT date, event_id, row(*COLUMNS(* EXCLUDE (updated_at)))::VARCHAR AS text FROM fixtures
         WHERE date IN (SELECT date FROM arrived)
     ) AS own USING (date)
     GROUP BY arrived.date
@@ -582,13 +582,30 @@ def _is_lock(error: BaseException) -> bool:
     )
 
 
-def _is_scattered(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Say whether so many loads have left blocks of their own that merging them pays."""
-    [(blocks, rows, days)] = connection.execute(
+def _tidy(connection: duckdb.DuckDBPyConnection) -> None:
+    """Merge the blocks that loads leave behind, when there are so many that it pays."""
+    blocks, _ = _blocks(connection, "load_log")
+    if blocks > _LOG_BLOCKS:
+        # By hand, as merging would rewrite the large tables with it.
+        with _transaction(connection):
+            connection.execute("CREATE TEMP TABLE merged AS FROM load_log")
+            connection.execute("DELETE FROM load_log")
+            connection.execute("INSERT INTO load_log FROM merged")
+        connection.execute("DROP TABLE merged")
+    blocks, rows = _blocks(connection, "fixture_days")
+    [(days,)] = connection.execute("SELECT count(*) FROM fixture_days").fetchall()
+    if blocks > 16 + days / 50 or rows > 100 + days * 1.25:
+        connection.execute(f"SET max_vacuum_tasks = {_MERGE_TASKS}")
+
+
+def _blocks(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int]:
+    """Return in how many blocks of rows a table is stored, and how many rows these have, deleted ones included."""
+    [(blocks, rows)] = connection.execute(
         """
-        SELECT count(DISTINCT row_group_id), coalesce(sum(count), 0), (SELECT count(*) FROM fixture_days)
-        FROM pragma_storage_info('fixture_days')
+        SELECT count(DISTINCT row_group_id), coalesce(sum(count), 0)
+        FROM pragma_storage_info($table)
         WHERE column_name = 'data_id' AND segment_type <> 'VALIDITY'
-        """
+        """,
+        {"table": table},
     ).fetchall()
-    return bool(blocks > 16 + days / 50 or rows > 100 + days * 1.25)
+    return blocks, rows

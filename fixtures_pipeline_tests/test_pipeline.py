@@ -23,7 +23,7 @@ FIRST = date(2025, 3, 1)
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
     """Return an instance of the test's own, with SQLite storage."""
-    with DagsterInstance.local_temp(str(tmp_path)) as local:
+    with DagsterInstance.local_temp(str(tmp_path), overrides={"telemetry": {"enabled": False}}) as local:
         yield local
 
 
@@ -41,7 +41,7 @@ def run(
 
 def evaluations(result: ExecuteInProcessResult, check: str) -> dict[str | None, Any]:
     """Return the results of a check in a run, by partition."""
-    found = [event.event_specific_data for event in result.all_events if event.is_asset_check_evaluation]
+    found = [event.event_specific_data for event in result.all_events if event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION]
     return {one.partition: one for one in found if one.check_name == check}  # type: ignore[union-attr]
 
 
@@ -139,9 +139,9 @@ def test_open_errors_are_shown_as_a_table_with_the_next_retry(
     found = evaluations(result, "no_open_errors")[None]
     assert found.metadata["offending_rows"].value == 2
     assert found.metadata["JSON_DECODE_ERROR"].value == 1
-    rows = found.metadata["rows"].value
-    assert {record.data["day"] for record in rows} == {"2025-03-01", "2025-03-02"}
-    assert all(record.data["attempts"] == 1 and "UTC" in record.data["next_retry"] for record in rows)
+    rows = [record.data for record in found.metadata["rows"].records]
+    assert {record["day"] for record in rows} == {"2025-03-01", "2025-03-02"}
+    assert all(record["attempts"] == 1 and "UTC" in record["next_retry"] for record in rows)
 
 
 def test_every_check_can_be_executed_alone_and_fetches_nothing(

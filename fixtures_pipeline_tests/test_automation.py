@@ -1,0 +1,182 @@
+"""What the schedules and the sensor ask for, at pinned times."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from dagster import (
+    DagsterInstance,
+    RunRequest,
+    build_schedule_context,
+    build_sensor_context,
+)
+
+from fixtures_pipeline import automation
+from fixtures_pipeline.definitions import build_definitions
+from fixtures_pipeline.loading import open_store
+from fixtures_pipeline.outcome import NEVER, DayFailed, ErrorType
+from fixtures_pipeline.settings import Settings
+
+START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+
+
+def ranges(requests: Any) -> list[tuple[str, str]]:
+    """Return the range of each run request."""
+    return [(one.tags[START], one.tags[END]) for one in requests or [] if isinstance(one, RunRequest)]
+
+
+def tick(settings: Settings, name: str, at: datetime) -> Any:
+    """Evaluate a schedule at a time."""
+    schedule = build_definitions(settings).resolve_schedule_def(name)
+    return schedule.evaluate_tick(build_schedule_context(scheduled_execution_time=at))
+
+
+class Sensor:
+    """The retry sensor with its cursor, as the daemon keeps it."""
+
+    def __init__(self, settings: Settings, instance: DagsterInstance) -> None:
+        self._sensor = build_definitions(settings).resolve_sensor_def("retry_failed_days")
+        self._instance = instance
+        self._cursor: str | None = None
+
+    def tick(self) -> list[tuple[str, str]]:
+        context = build_sensor_context(instance=self._instance, cursor=self._cursor)
+        result = self._sensor.evaluate_tick(context)
+        self._cursor = result.cursor
+        return ranges(result.run_requests)
+
+
+@pytest.fixture
+def instance() -> Iterator[DagsterInstance]:
+    with DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a clock that the sensor reads and the test sets."""
+
+    class Clock(datetime):
+        current = datetime.now(UTC)
+
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return cls.current.astimezone(tz)
+
+    monkeypatch.setattr(automation, "datetime", Clock)
+    return Clock
+
+
+def test_the_window_is_one_run_over_two_past_days_today_and_the_coming_week(settings: Settings) -> None:
+    asked = tick(settings, "load_window", datetime(2025, 6, 15, 5, 15, tzinfo=UTC))
+    assert ranges(asked.run_requests) == [("2025-06-13", "2025-06-22")]
+
+
+@pytest.mark.parametrize("day", [date(2025, 3, 30), date(2025, 10, 26), date(2025, 12, 31)])
+def test_the_window_is_counted_in_the_configured_time_zone(settings: Settings, day: date) -> None:
+    berlin = settings.model_copy(update={"timezone": "Europe/Berlin"})
+    late_the_evening_before_in_utc = datetime.combine(day, datetime.min.time(), UTC) - timedelta(minutes=30)
+    asked = tick(berlin, "load_window", late_the_evening_before_in_utc)
+    assert ranges(asked.run_requests) == [
+        ((day - timedelta(days=2)).isoformat(), (day + timedelta(days=7)).isoformat())
+    ]
+
+
+def test_everything_is_off_until_switched_on(settings: Settings) -> None:
+    definitions = build_definitions(settings)
+    for name in ("load_window", "refresh_days_in_progress"):
+        assert definitions.resolve_schedule_def(name).default_status.value == "STOPPED"
+    assert definitions.resolve_sensor_def("retry_failed_days").default_status.value == "STOPPED"
+
+
+def fail(settings: Settings, *days: date, retry_at: datetime | None = None) -> None:
+    open_store(settings).load([DayFailed(day, ErrorType.API_ERROR, "It broke.", retry_at=retry_at) for day in days])
+
+
+FIRST = date(2025, 3, 1)
+
+
+def test_failed_days_are_asked_for_again_after_growing_pauses(
+    settings: Settings, instance: DagsterInstance, clock: Any
+) -> None:
+    sensor = Sensor(settings, instance)
+    for pause in (1, 2, 4, 8, 16, 24, 24):
+        fail(settings, FIRST)
+        failed_at = datetime.now(UTC)
+        clock.current = failed_at + timedelta(hours=pause, minutes=-1)
+        assert sensor.tick() == [], pause
+        clock.current = failed_at + timedelta(hours=pause, minutes=1)
+        assert sensor.tick() == [("2025-03-01", "2025-03-01")], pause
+    fail(settings, FIRST)
+    clock.current = datetime.now(UTC) + timedelta(days=365)
+    assert sensor.tick() == [], "given up after eight failures in a row"
+
+
+def test_each_contiguous_stretch_is_one_run(settings: Settings, instance: DagsterInstance, clock: Any) -> None:
+    fail(settings, *(FIRST + timedelta(days=n) for n in (0, 1, 2, 5, 7, 8)))
+    clock.current = datetime.now(UTC) + timedelta(hours=2)
+    assert Sensor(settings, instance).tick() == [
+        ("2025-03-01", "2025-03-03"),
+        ("2025-03-06", "2025-03-06"),
+        ("2025-03-08", "2025-03-09"),
+    ]
+
+
+def test_no_failure_is_asked_for_twice(settings: Settings, instance: DagsterInstance, clock: Any) -> None:
+    sensor = Sensor(settings, instance)
+    fail(settings, FIRST)
+    clock.current = datetime.now(UTC) + timedelta(hours=2)
+    assert sensor.tick() == [("2025-03-01", "2025-03-01")]
+    # A neighbour becomes due while the run still waits in the queue.
+    fail(settings, FIRST + timedelta(days=1))
+    clock.current = datetime.now(UTC) + timedelta(hours=3)
+    assert sensor.tick() == [("2025-03-02", "2025-03-02")]
+    assert sensor.tick() == []
+
+
+def test_a_day_that_said_when_to_come_back_is_left_alone_until_then(
+    settings: Settings, instance: DagsterInstance, clock: Any
+) -> None:
+    sensor = Sensor(settings, instance)
+    fail(settings, FIRST, retry_at=datetime.now(UTC) + timedelta(days=3))
+    clock.current = datetime.now(UTC) + timedelta(days=2)
+    assert sensor.tick() == []
+    clock.current = datetime.now(UTC) + timedelta(days=3, minutes=1)
+    assert sensor.tick() == [("2025-03-01", "2025-03-01")]
+
+
+def test_a_day_that_asking_again_cannot_help_is_left_alone(
+    settings: Settings, instance: DagsterInstance, clock: Any
+) -> None:
+    fail(settings, FIRST, retry_at=NEVER)
+    clock.current = datetime.now(UTC) + timedelta(days=365)
+    assert Sensor(settings, instance).tick() == []
+
+
+def test_without_a_database_there_is_a_reason_to_skip(settings: Settings, instance: DagsterInstance) -> None:
+    assert Sensor(settings, instance).tick() == []
+    skipped = tick(settings, "refresh_days_in_progress", datetime.now(UTC))
+    assert skipped.skip_message == "Nothing has been loaded yet."
+
+
+def test_days_in_progress_are_loaded_again(settings: Settings, judged: Any) -> None:
+    from fixtures_pipeline_tests.fault_server import event
+
+    now = datetime.now(UTC).replace(hour=12)
+    today = now.date()
+    live = {"status": {"code": 6, "type": "inprogress", "description": "1st half"}}
+    done = {"status": {"code": 100, "type": "finished", "description": "Ended"}}
+    import json
+
+    def day(of: date, status: dict[str, Any]) -> Any:
+        start = int(datetime(of.year, of.month, of.day, 11, tzinfo=UTC).timestamp())
+        listed = [{**event(of.toordinal() * 10 + n, start), **status} for n in (0, 1)]
+        return judged(of, json.dumps({"events": listed}))
+
+    store = open_store(settings)
+    store.load([day(today, live), day(today - timedelta(days=1), done)])
+    asked = tick(settings, "refresh_days_in_progress", now)
+    assert ranges(asked.run_requests) == [(today.isoformat(), today.isoformat())]
+    store.load([day(today, done)])
+    assert ranges(tick(settings, "refresh_days_in_progress", now).run_requests) == []

@@ -1,0 +1,90 @@
+"""A setting with a bad value stops the start with one sentence that names it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fixtures_pipeline.settings import PROJECT_ROOT, Settings, SettingsError
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("FIXTURES_PROVIDER", "fifa"),
+        ("FIXTURES_API_URL", "example.org"),
+        ("FIXTURES_API_URL", "https://user:secret@example.org"),
+        ("FIXTURES_API_URL", "http://example.org:port"),
+        ("FIXTURES_API_KEY", "two words"),
+        ("FIXTURES_API_KEY", "abc"),
+        ("FIXTURES_API_KEY_HEADER", "X Key"),
+        ("FIXTURES_START_DATE", "yesterday"),
+        ("FIXTURES_START_DATE", "2999-01-01"),
+        ("FIXTURES_TIMEZONE", "Mars/Olympus"),
+        ("FIXTURES_REQUESTS_PER_SECOND", "0"),
+        ("FIXTURES_REQUESTS_PER_DAY", "many"),
+        ("FIXTURES_CONCURRENCY", "0"),
+        ("FIXTURES_CONCURRENCY", "eight"),
+        ("FIXTURES_LOCK_TIMEOUT", "-1"),
+        ("FIXTURES_CONCURENCY", "8"),
+    ],
+)
+def test_a_bad_value_is_one_sentence_that_names_the_setting(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_misspelt_setting_is_told_its_right_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIXTURES_CONCURENCY", "8")
+    with pytest.raises(SettingsError, match="did you mean FIXTURES_CONCURRENCY"):
+        Settings.load()
+
+
+def test_a_bad_key_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIXTURES_API_KEY", "se cret")
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    assert "se cret" not in str(caught.value)
+    assert "cret" not in repr(caught.value.__context__ and caught.value.__cause__)
+
+
+def test_a_key_does_not_show_in_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIXTURES_API_KEY", "c0ffee-secret")
+    assert "c0ffee" not in repr(Settings.load())
+
+
+def test_without_any_setting_the_sample_provider_is_used() -> None:
+    settings = Settings.load()
+    assert (settings.provider, settings.timezone, settings.concurrency) == ("sample", "UTC", 8)
+    assert settings.database == PROJECT_ROOT / "data" / "sample.duckdb"
+
+
+def test_each_provider_has_a_database_of_its_own() -> None:
+    assert Settings.load(provider="sofascore").database.name == "sofascore.duckdb"
+
+
+def test_settings_are_read_from_a_dotenv_file(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("FIXTURES_TIMEZONE=Europe/Istanbul\nFIXTURES_API_KEY=\n")
+    settings = Settings.load(_env_file=tmp_path / ".env")
+    assert settings.timezone == "Europe/Istanbul"
+    assert settings.api_key is None
+
+
+def test_the_code_location_stops_with_the_sentence_and_no_traceback() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import fixtures_pipeline.definitions"],
+        env={"FIXTURES_CONCURRENCY": "eight", "PATH": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "FIXTURES_CONCURRENCY" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
