@@ -22,6 +22,7 @@ DAYS_BACK = 14
 _DAGSTER = (sys.executable, "-m", "dagster")
 _DEFINITIONS = "fixtures_pipeline.definitions"
 _TABLES = "fixture_days,fixtures,fixture_errors"
+_QUIET = '{"loggers": {"console": {"config": {"log_level": "WARNING"}}}}'
 
 
 def main() -> None:
@@ -35,20 +36,25 @@ def main() -> None:
         raise SystemExit(str(error)) from None
     home = _dagster_home()
     os.environ["DAGSTER_HOME"] = str(home)
+    # Python's warnings are for whoever changes this project; `make check` turns them into errors.
+    os.environ["PYTHONWARNINGS"] = "ignore"
     for first, last in missing:
         _say(f"Loading {first} to {last} …")
         days = f"{first}...{last}"
         subprocess.run(
-            [*_DAGSTER, "asset", "materialize", "--select", _TABLES, "--partition-range", days, "-m", _DEFINITIONS],
-            cwd=PROJECT_ROOT,
+            [*_DAGSTER, "asset", "materialize", "--select", _TABLES, "--partition-range", days, "-m", _DEFINITIONS]
+            + ["--config-json", _QUIET],
+            cwd=home,
             stdout=subprocess.DEVNULL,
             check=True,
         )
     _say(f"Serving the UI on http://127.0.0.1:{port} until Ctrl-C.")
-    os.chdir(PROJECT_ROOT)
+    # Not in the project's folder: Dagster would warn that it does not use the dagster.yaml there.
+    os.chdir(home)
     os.execv(  # noqa: S606 - the UI takes this process's place, so that Ctrl-C reaches it directly
         sys.executable,
-        [*_DAGSTER, "dev", "-h", "127.0.0.1", "-p", str(port), "--log-level", "warning"],
+        [*_DAGSTER, "dev", "-w", str(PROJECT_ROOT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
+        + ["--log-level", "warning"],
     )
 
 

@@ -4,6 +4,7 @@ Checks read the store and fetch nothing. They are declared beside the assets of 
 with every load, and each of them can be executed alone.
 """
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
@@ -24,6 +25,7 @@ from dagster import (
     TableSchema,
 )
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
+from dagster._utils.warnings import PreviewWarning
 
 from fixtures_pipeline.retries import next_retry
 from fixtures_pipeline.rules import ROWS_SHOWN, RULES, Rule
@@ -66,15 +68,17 @@ _DAY_STATES = """
 
 def check_specs(settings: Settings, partitions: PartitionsDefinition) -> list[AssetCheckSpec]:
     """Return every check that the loading op carries."""
-    specs = [
-        AssetCheckSpec(
+    with warnings.catch_warnings():
+        # Checks with partitions are a preview in Dagster 1.13, which pyproject.toml therefore pins.
+        warnings.simplefilter("ignore", PreviewWarning)
+        day_loaded = AssetCheckSpec(
             DAY_LOADED.name,
             asset=DAYS_ASSET,
             partitions_def=partitions,
             description="The day's latest fetch was good. A red day names its error type and message and says what to "
             f"do. {_DOCS}",
         )
-    ]
+    specs = [day_loaded]
     specs += [
         AssetCheckSpec(
             rule.name, asset=AssetKey(rule.asset), description=f"{rule.sentence} When not: {rule.remedy} {_DOCS}"

@@ -185,3 +185,23 @@ def test_a_backfill_with_failing_days_and_its_reexecution_from_failure(
     assert table(open_store(settings), "fixture_errors") == []
     assert dagster.check_bar() == (60, 0)
     assert json.dumps(healed)
+
+
+def test_nothing_is_left_marked_unsynced(dagster: Dagster, api: FaultServer) -> None:
+    def states() -> list[tuple[str, str]]:
+        found = dagster.ask(
+            """query ($day: String!, $keys: [AssetKeyInput!]) { assetNodes(assetKeys: $keys) {
+                assetKey { path } staleStatus(partition: $day) } }""",
+            day=DAYS[0].isoformat(),
+            keys=[{"path": [name]} for name in TABLES],
+        )["assetNodes"]
+        return [(one["assetKey"]["path"][0], one["staleStatus"]) for one in found]
+
+    dagster.ended(dagster.backfill(DAYS[:2]))
+    dagster.ended(dagster.backfill(DAYS[:1]))
+    assert {state for _, state in states()} == {"FRESH"}
+    api.plan(DAYS[0], good_body(DAYS[0], events=9))
+    dagster.ended(dagster.backfill(DAYS[:1]))
+    api.plan(DAYS[0], b"{}")
+    dagster.ended(dagster.backfill(DAYS[:1]))
+    assert {state for _, state in states()} == {"FRESH"}

@@ -41,7 +41,11 @@ def run(
 
 def evaluations(result: ExecuteInProcessResult, check: str) -> dict[str | None, Any]:
     """Return the results of a check in a run, by partition."""
-    found = [event.event_specific_data for event in result.all_events if event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION]
+    found = [
+        event.event_specific_data
+        for event in result.all_events
+        if event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION
+    ]
     return {one.partition: one for one in found if one.check_name == check}  # type: ignore[union-attr]
 
 
