@@ -8,7 +8,8 @@ import os
 import shutil
 import subprocess
 import sys
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
+from pathlib import Path
 
 from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.outcome import contiguous
@@ -22,7 +23,8 @@ DAYS_BACK = 14
 _DAGSTER = (sys.executable, "-m", "dagster")
 _DEFINITIONS = "fixtures_pipeline.definitions"
 _TABLES = "fixture_days,fixtures,fixture_errors"
-_QUIET = '{"loggers": {"console": {"config": {"log_level": "WARNING"}}}}'
+#: Of a run's log, show what went wrong.
+_QUIETLY = ("-m", _DEFINITIONS, "--config-json", '{"loggers": {"console": {"config": {"log_level": "WARNING"}}}}')
 
 
 def main() -> None:
@@ -40,25 +42,27 @@ def main() -> None:
     os.environ["PYTHONWARNINGS"] = "ignore"
     for first, last in missing:
         _say(f"Loading {first} to {last} …")
-        days = f"{first}...{last}"
-        subprocess.run(
-            [*_DAGSTER, "asset", "materialize", "--select", _TABLES, "--partition-range", days, "-m", _DEFINITIONS]
-            + ["--config-json", _QUIET],
-            cwd=home,
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
+        _run("asset", "materialize", "--select", _TABLES, "--partition-range", f"{first}...{last}", *_QUIETLY, cwd=home)
     _say(f"Serving the UI on http://127.0.0.1:{port} until Ctrl-C.")
     # Not in the project's folder: Dagster would warn that it does not use the dagster.yaml there.
     os.chdir(home)
-    os.execv(  # noqa: S606 - the UI takes this process's place, so that Ctrl-C reaches it directly
-        sys.executable,
-        [*_DAGSTER, "dev", "-w", str(PROJECT_ROOT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
-        + ["--log-level", "warning"],
-    )
+    workspace = str(PROJECT_ROOT / "workspace.yaml")
+    arguments = ["dev", "-w", workspace, "-h", "127.0.0.1", "-p", str(port), "--log-level", "warning"]
+    # The UI takes this process's place, so that Ctrl-C reaches it directly.
+    os.execv(sys.executable, [*_DAGSTER, *arguments])  # noqa: S606
 
 
-def _missing_days(settings: Settings) -> list[tuple[object, object]]:
+def _run(*arguments: str, cwd: Path) -> None:
+    """Run one of Dagster's commands to its end."""
+    try:
+        done = subprocess.run([*_DAGSTER, *arguments], cwd=cwd, stdout=subprocess.DEVNULL, check=False)
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    if done.returncode:
+        raise SystemExit("Loading has failed; what was loaded until then is kept. The lines above say why.")
+
+
+def _missing_days(settings: Settings) -> list[tuple[date, date]]:
     """Return the stretches of days around today that were never asked for."""
     today = datetime.now(settings.zone).date()
     first = max(today - timedelta(days=DAYS_BACK), settings.start_date)
@@ -71,7 +75,7 @@ def _missing_days(settings: Settings) -> list[tuple[object, object]]:
     return list(contiguous([day for day in window if day not in known]))
 
 
-def _dagster_home() -> "os.PathLike[str]":
+def _dagster_home() -> Path:
     """Return the folder where Dagster keeps its runs and events, with this project's instance settings in it."""
     if "DAGSTER_HOME" in os.environ:
         return PROJECT_ROOT / os.environ["DAGSTER_HOME"]
