@@ -233,7 +233,7 @@ class EventsApi:
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """Return the seconds before the next try: what the server asked for, but at least the growing pause."""
-        pause = tenacity.wait_exponential_jitter(self._limits.pause, max=self._limits.retry_after, jitter=0.1)(state)
+        pause = tenacity.wait_exponential(multiplier=self._limits.pause, max=self._limits.retry_after)(state)
         result = state.outcome.result() if state.outcome else None
         asked = _retry_after(result.headers) if isinstance(result, _Answer) else None
         return max(pause, asked or 0)
@@ -274,14 +274,12 @@ class EventsApi:
     def _exchange(self, url: str, query: dict[str, str]) -> _Answer:
         headers = {self._key_header: self._key} if self._key else {}
         for _ in range(self._limits.redirects + 1):
-            with self._session.get(
-                url,
-                params=query,
-                headers=headers,
-                timeout=(self._limits.connect, self._limits.read),
-                stream=True,
-                # Followed here: requests would carry the key's header to another host.
-                allow_redirects=False,
+            request = self._session.prepare_request(requests.Request("GET", url, headers=headers, params=query))
+            url = str(request.url)
+            options = self._session.merge_environment_settings(url, {}, stream=True, verify=None, cert=None)
+            # Sent past the session, which would read the body of a redirect whole and carry the key to other hosts.
+            with self._session.get_adapter(url).send(
+                request, timeout=(self._limits.connect, self._limits.read), **options
             ) as response:
                 target = self._session.get_redirect_target(response)
                 if target is None:
@@ -290,11 +288,13 @@ class EventsApi:
                         {name.lower(): value for name, value in response.headers.items()},
                         self._read(response),
                     )
+            try:
                 following = urljoin(url, target)
                 if _origin(following) != _origin(url):
                     headers = {}
-                url, query = following, {}
-                # What a redirect has for a body is not read, so its connection is of no further use.
+            except ValueError:
+                raise _UnacceptableError("it redirects to something that is no address") from None
+            url, query = following, {}
         raise _UnacceptableError(f"more than {self._limits.redirects} redirects, the last to {_shown(url)}")
 
     def _read(self, response: requests.Response) -> bytes:

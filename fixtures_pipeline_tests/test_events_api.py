@@ -1,0 +1,260 @@
+"""Fetching: every fault of a server becomes its one typed outcome, and the server is treated with care."""
+
+import itertools
+import ssl
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+import trustme
+
+from fixtures_pipeline import events_api
+from fixtures_pipeline.events_api import EventsApi, Limits
+from fixtures_pipeline.outcome import DayFailed, DayLoaded, ErrorType, Outcome
+from fixtures_pipeline.store import FixtureStore
+from fixtures_pipeline_tests.conftest import SOFASCORE, table
+from fixtures_pipeline_tests.conftest import UTC as ZONE
+from fixtures_pipeline_tests.fault_server import FAULTS, FaultServer, closed_port, good_body, status
+from fixtures_pipeline_tests.oracle import assert_rules
+
+DAY = date(2025, 3, 3)
+KEY = "s3cret/key+with=signs"
+HASTY = Limits(connect=1, read=1, deadline=1.5, tries=2, pause=0.01, retry_after=2, size=8 * 1024 * 1024)
+
+Fetch = Callable[..., list[Outcome]]
+
+
+@pytest.fixture
+def fetch(api: FaultServer) -> Fetch:
+    """Return a function that fetches days and returns their outcomes in order."""
+
+    def fetch(*days: date, url: str | None = None, limits: Limits = HASTY, **options: Any) -> list[Outcome]:
+        options = {"zone": ZONE, "key": KEY, "requests_per_second": 1000, **options}
+        with EventsApi(SOFASCORE, url or api.url, limits=limits, **options) as events:
+            found = [outcome for batch in events.fetch(days or [DAY]) for outcome in batch]
+        return sorted(found, key=lambda outcome: outcome.day)
+
+    return fetch
+
+
+def days(count: int) -> list[date]:
+    return [DAY + timedelta(days=n) for n in range(count)]
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault(name: str, api: FaultServer, fetch: Fetch, store: FixtureStore) -> None:
+    fault = FAULTS[name]
+    api.plan(DAY, fault.respond)  # type: ignore[arg-type]
+    [outcome] = fetch()
+    if fault.expected is None:
+        assert isinstance(outcome, DayLoaded), outcome
+    else:
+        assert isinstance(outcome, DayFailed)
+        assert outcome.error_type == fault.expected, outcome.message
+        assert str(DAY) in outcome.message
+        assert len(outcome.message) < 1000
+        assert KEY not in repr(outcome)
+    store.load([outcome])
+    assert_rules(store) if name not in {"NaN", "a number of 400 digits", "10,000 lists in an event"} else None
+    if fault.loaded is not None:
+        assert len(table(store, "fixtures", "event_id, date")) == fault.loaded
+    if fault.expected is not None:
+        [row] = table(store, "fixture_errors")
+        assert (row["error_type"], row["attempts"]) == (fault.expected, 1)
+
+
+def test_refused_is_a_reset(fetch: Fetch) -> None:
+    [outcome] = fetch(url=f"http://127.0.0.1:{closed_port()}")
+    assert isinstance(outcome, DayFailed)
+    assert outcome.error_type == ErrorType.CONNECTION_RESET_ERROR
+    assert "refused" in outcome.message
+
+
+def test_a_name_that_cannot_be_resolved_is_an_api_error(fetch: Fetch) -> None:
+    [outcome] = fetch(url="http://no-such-host.invalid")
+    assert isinstance(outcome, DayFailed)
+    assert outcome.error_type == ErrorType.API_ERROR
+    assert "resolved" in outcome.message
+
+
+class TestTls:
+    """TLS is always verified."""
+
+    authority = trustme.CA()
+
+    def context(self, certificate: trustme.LeafCert) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        certificate.configure_cert(context)
+        return context
+
+    @pytest.fixture
+    def trusted(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+        """Trust the test's authority, as an operator would: by REQUESTS_CA_BUNDLE."""
+        bundle = tmp_path / "authority.pem"
+        self.authority.cert_pem.write_to_path(bundle)
+        monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(bundle))
+
+    def outcome(self, fetch: Fetch, certificate: trustme.LeafCert) -> Outcome:
+        with FaultServer(self.context(certificate)) as server:
+            [outcome] = fetch(url=server.url)
+            return outcome
+
+    @pytest.mark.usefixtures("trusted")
+    def test_a_good_certificate_loads(self, fetch: Fetch) -> None:
+        assert isinstance(self.outcome(fetch, self.authority.issue_cert("127.0.0.1")), DayLoaded)
+
+    @pytest.mark.usefixtures("trusted")
+    def test_an_expired_one_does_not(self, fetch: Fetch) -> None:
+        past = datetime.now(UTC) - timedelta(days=1)
+        self.refused(self.outcome(fetch, self.authority.issue_cert("127.0.0.1", not_after=past)), "expired")
+
+    @pytest.mark.usefixtures("trusted")
+    def test_one_of_another_host_does_not(self, fetch: Fetch) -> None:
+        self.refused(self.outcome(fetch, self.authority.issue_cert("127.0.0.2")), "127.0.0.1")
+
+    def test_a_self_signed_one_does_not(self, fetch: Fetch) -> None:
+        self.refused(self.outcome(fetch, self.authority.issue_cert("127.0.0.1")), "verify failed")
+
+    def refused(self, outcome: Outcome, reason: str) -> None:
+        assert isinstance(outcome, DayFailed)
+        assert outcome.error_type == ErrorType.API_ERROR
+        assert "TLS" in outcome.message
+        assert reason in outcome.message
+
+
+class TestCare:
+    """The server is asked no more, no faster and no longer than it likes."""
+
+    def test_each_day_is_asked_for_once_over_few_connections(self, api: FaultServer, fetch: Fetch) -> None:
+        outcomes = fetch(*days(40), concurrency=4)
+        assert Counter(type(outcome) for outcome in outcomes) == {DayLoaded: 40}
+        assert Counter(request.day for request in api.requests) == dict.fromkeys(days(40), 1)
+        assert api.connections <= 4
+
+    def test_many_days_are_under_way_at_once_but_no_more_than_allowed(self, api: FaultServer, fetch: Fetch) -> None:
+        running = itertools.count()
+        peak: list[int] = []
+        present: set[date] = set()
+        lock = threading.Lock()
+
+        def slow(exchange: Any) -> None:
+            next(running)
+            with lock:
+                present.add(exchange.day)
+                peak.append(len(present))
+            time.sleep(0.1)
+            with lock:
+                present.discard(exchange.day)
+            exchange.answer(200, exchange.good())
+
+        for day in days(12):
+            api.plan(day, slow)
+        fetch(*days(12), concurrency=5)
+        assert max(peak) == 5
+
+    def test_requests_keep_to_the_rate(self, api: FaultServer, fetch: Fetch) -> None:
+        fetch(*days(12), requests_per_second=10)
+        times = sorted(request.at for request in api.requests)
+        assert all(later - earlier > 0.9 for earlier, later in zip(times, times[10:], strict=False))
+
+    def test_the_user_agent_is_honest(self, api: FaultServer, fetch: Fetch) -> None:
+        fetch()
+        assert api.requests[0].headers["User-Agent"].startswith("fixtures-pipeline/")
+
+    def test_transient_failures_are_tried_again_with_growing_pauses(self, api: FaultServer, fetch: Fetch) -> None:
+        api.plan(DAY, status(500))
+        fetch(limits=Limits(tries=4, pause=0.1))
+        times = [request.at for request in api.requests]
+        pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
+        assert len(times) == 4
+        assert pauses == sorted(pauses)
+
+    @pytest.mark.parametrize("code", [400, 401, 403, 404, 418])
+    def test_what_asking_again_cannot_help_is_asked_once(self, code: int, api: FaultServer, fetch: Fetch) -> None:
+        api.plan(DAY, status(code))
+        fetch()
+        assert len(api.requests) == 1
+
+    def test_retry_after_is_obeyed(self, api: FaultServer, fetch: Fetch) -> None:
+        api.plan(DAY, status(429, b"", Retry_After="1"))
+        fetch()
+        first, second = (request.at for request in api.requests)
+        assert second - first >= 1
+
+    def test_a_retry_after_beyond_the_cap_is_not_waited_for_but_told(self, api: FaultServer, fetch: Fetch) -> None:
+        api.plan(DAY, status(429, b"", Retry_After=str(3 * 86400)))
+        [outcome] = fetch()
+        assert len(api.requests) == 1
+        assert isinstance(outcome, DayFailed)
+        assert outcome.retry_at is not None
+        assert abs(outcome.retry_at - datetime.now(UTC) - timedelta(days=3)) < timedelta(minutes=1)
+        assert f"Come back after {outcome.retry_at:%Y-%m-%d %H:%M} UTC" in outcome.message
+
+    def test_after_three_refusals_in_a_row_it_stops_asking(self, api: FaultServer, fetch: Fetch) -> None:
+        for day in days(20):
+            api.plan(day, status(403, b"no"))
+        outcomes = fetch(*days(20), concurrency=1)
+        assert len(api.requests) == 3
+        assert {outcome.error_type for outcome in outcomes if isinstance(outcome, DayFailed)} == {ErrorType.AUTH_ERROR}
+        unasked = [outcome for outcome in outcomes if "was not requested" in getattr(outcome, "message", "")]
+        assert len(unasked) == 17
+
+    def test_refusals_that_are_not_in_a_row_do_not_stop_it(self, api: FaultServer, fetch: Fetch) -> None:
+        for day in days(9)[::2]:
+            api.plan(day, status(403, b"no"))
+        fetch(*days(9), concurrency=1)
+        assert len(api.requests) == 9
+
+    def test_memory_does_not_grow_with_the_range(self, api: FaultServer) -> None:
+        with EventsApi(SOFASCORE, api.url, zone=ZONE, requests_per_second=1000, concurrency=8) as events:
+            batches = events.fetch(days(400))
+            first = next(batches)
+            time.sleep(1)
+            asked = len(api.requests)
+            batches.close()
+        assert len(first) <= events_api.BATCH_DAYS
+        assert asked <= 3 * events_api.BATCH_DAYS + 8
+
+
+class TestTheKey:
+    """A key goes into its header and nowhere else."""
+
+    def test_goes_into_the_configured_header(self, api: FaultServer, fetch: Fetch) -> None:
+        fetch(key_header="X-Auth-Token")
+        assert api.requests[0].headers["X-Auth-Token"] == KEY
+        assert KEY not in api.requests[0].path
+
+    def test_is_not_carried_to_another_host(self, api: FaultServer, fetch: Fetch) -> None:
+        with FaultServer(host="127.0.0.2") as other:
+            api.plan(DAY, lambda exchange: exchange.answer(302, b"", Location=f"{other.url}/x/{DAY}"))
+            [outcome] = fetch()
+            assert isinstance(outcome, DayLoaded)
+            assert KEY in api.requests[0].headers.values()
+            assert KEY not in other.requests[0].headers.values()
+
+    def test_is_blotted_out_where_a_server_echoes_it(self, api: FaultServer, fetch: Fetch) -> None:
+        api.plan(DAY, good_body(DAY).replace(b'"Home"', f'"{KEY}"'.encode()))
+        [outcome] = fetch()
+        assert isinstance(outcome, DayLoaded)
+        assert KEY not in outcome.body
+        assert "***" in outcome.body
+
+    def test_is_not_in_the_repr(self, api: FaultServer) -> None:
+        with EventsApi(SOFASCORE, api.url, zone=ZONE, key=KEY) as events:
+            assert KEY not in repr(events)
+
+
+def test_leaving_early_ends_the_requests_under_way(api: FaultServer) -> None:
+    for day in days(8)[1:]:
+        api.plan(day, lambda exchange: exchange.idle())
+    started = time.monotonic()
+    with EventsApi(SOFASCORE, api.url, zone=ZONE, requests_per_second=1000) as events:
+        batches: Iterator[list[Outcome]] = events.fetch(days(8))
+        next(batches)
+        batches.close()  # type: ignore[attr-defined]
+    # Far less than the 20 seconds that each of them might have read on.
+    assert time.monotonic() - started < 10
