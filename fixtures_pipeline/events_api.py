@@ -11,7 +11,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -155,7 +155,7 @@ class EventsApi:
             exchange.cut()
         self._session.close()
 
-    def fetch(self, days: Sequence[date]) -> Iterator[list[Outcome]]:
+    def fetch(self, days: Sequence[date]) -> Generator[list[Outcome], None, None]:
         """Fetch each of `days` once and give every day's outcome, in batches, in the order of arrival.
 
         A batch is what arrived within a second, at most 32 days. No more than a few batches wait for a caller that is
@@ -276,10 +276,14 @@ class EventsApi:
         for _ in range(self._limits.redirects + 1):
             request = self._session.prepare_request(requests.Request("GET", url, headers=headers, params=query))
             url = str(request.url)
-            options = self._session.merge_environment_settings(url, {}, stream=True, verify=None, cert=None)
+            options = self._session.merge_environment_settings(url, {}, stream=True, verify=True, cert=None)
             # Sent past the session, which would read the body of a redirect whole and carry the key to other hosts.
             with self._session.get_adapter(url).send(
-                request, timeout=(self._limits.connect, self._limits.read), **options
+                request,
+                timeout=(self._limits.connect, self._limits.read),
+                stream=True,
+                verify=options["verify"] or True,
+                proxies=options["proxies"],
             ) as response:
                 target = self._session.get_redirect_target(response)
                 if target is None:

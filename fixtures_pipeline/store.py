@@ -368,7 +368,7 @@ class FixtureStore:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"The folder {self.path.parent} cannot be made: {error.strerror}.") from error
-        with self._opened(read_only=False) as connection:
+        with self._opened(read_only=False, unusable=(duckdb.Error,)) as connection:
             self._migrate(connection)
             self._belongs(connection)
             for word in SQL_WORDS:
@@ -380,7 +380,7 @@ class FixtureStore:
     def _reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
         if not self.path.exists():
             raise StoreMissingError(f"Nothing has been loaded yet: there is no {self.path}.")
-        with self._opened(read_only=True) as connection:
+        with self._opened(read_only=True, unusable=_FILE_UNUSABLE) as connection:
             version = _version(connection)
             if version == 0:
                 raise StoreMissingError(f"Nothing has been loaded yet: {self.path} is empty.")
@@ -392,11 +392,13 @@ class FixtureStore:
             yield connection
 
     @contextmanager
-    def _opened(self, *, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+    def _opened(
+        self, *, read_only: bool, unusable: tuple[type[duckdb.Error], ...]
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         connection = self._connect(read_only=read_only)
         try:
             yield connection
-        except _FILE_UNUSABLE as error:
+        except unusable as error:
             raise self._unusable(error) from error
         finally:
             # Not left to garbage collection: an exception that is still referenced would keep the file locked.

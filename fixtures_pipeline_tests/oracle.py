@@ -44,7 +44,7 @@ def fixture_of(event: dict[str, Any]) -> dict[str, Any]:
         return (value or "").strip() or None
 
     def score(side: str) -> int | None:
-        scores = event[side]
+        scores: dict[str, int] = event[side]
         display = scores.get("display")
         return display if display is not None and display >= 0 else scores.get("current")
 

@@ -57,12 +57,12 @@ def instance() -> Iterator[DagsterInstance]:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a clock that the sensor reads and the test sets."""
 
-    class Clock(datetime):
+    class Clock:
         current = datetime.now(UTC)
 
         @classmethod
-        def now(cls, tz: Any = None) -> datetime:
-            return cls.current.astimezone(tz)
+        def now(cls, zone: Any) -> datetime:
+            return cls.current.astimezone(zone)
 
     monkeypatch.setattr(automation, "datetime", Clock)
     return Clock

@@ -88,7 +88,7 @@ def test_every_day_has_a_check_result_of_its_own(
 
 def test_materializations_tell_rows_events_bytes_and_time(settings: Settings, instance: DagsterInstance) -> None:
     result = run(settings, instance, FIRST)
-    told = {
+    told: dict[str, Any] = {
         event.asset_key.to_user_string(): event.step_materialization_data.materialization.metadata
         for event in result.all_events
         if event.event_type == DagsterEventType.ASSET_MATERIALIZATION and event.asset_key

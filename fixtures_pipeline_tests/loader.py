@@ -1,0 +1,37 @@
+"""`python -m fixtures_pipeline_tests.loader DATABASE FIRST COUNT [ROUNDS]`: a process that loads days over and over.
+
+It says `committed DAY OUTCOME` after each commit, for the tests that kill it or run many of it at once. Days whose
+ordinal is a multiple of five fail.
+"""
+
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+from fixtures_pipeline.judge import Judge
+from fixtures_pipeline.outcome import DayFailed, ErrorType, Outcome
+from fixtures_pipeline.store import FixtureStore
+from fixtures_pipeline_tests.conftest import SOFASCORE, UTC
+from fixtures_pipeline_tests.fault_server import good_body
+
+
+def main() -> None:
+    path, first, count, *rounds = sys.argv[1:]
+    store = FixtureStore(Path(path), SOFASCORE, UTC, lock_timeout=60)
+    judge = Judge(SOFASCORE, UTC)
+    days = [date.fromisoformat(first) + timedelta(days=n) for n in range(int(count))]
+    for turn in range(int(rounds[0]) if rounds else 1):
+        for start in range(0, len(days), 3):
+            batch: list[Outcome] = [
+                DayFailed(day, ErrorType.API_ERROR, "It broke.")
+                if day.toordinal() % 5 == 0
+                else judge.judge(day, good_body(day, events=20 + turn % 3).decode())
+                for day in days[start : start + 3]
+            ]
+            for stored in store.load(batch):
+                sys.stdout.write(f"committed {stored.day} {type(stored.outcome).__name__}\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
