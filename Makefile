@@ -5,7 +5,7 @@ PORT ?= 3000
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-ui check bench screenshots lock clean
+.PHONY: help run test test-all check lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -25,9 +25,6 @@ check: .venv/dev ## Lint, format, types, definitions and tests: what CI runs
 	$(BIN)/mypy
 	$(BIN)/dagster definitions validate --log-level error
 	$(MAKE) test
-
-bench: .venv/dev ## Measure speed, memory and size
-	$(BIN)/python -m benchmarks
 
 lock: .venv/dev ## Resolve the dependencies anew
 	$(BIN)/python -m pip install --quiet uv

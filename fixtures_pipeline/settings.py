@@ -9,12 +9,12 @@ from datetime import date, timedelta
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fixtures_pipeline.providers import PROVIDERS
 from fixtures_pipeline.providers.base import Provider
@@ -49,11 +49,8 @@ class Settings(BaseSettings):
     start_date: date = date(2024, 1, 1)
     timezone: str = "UTC"
     requests_per_second: float | None = Field(default=None, gt=0, le=1000)
-    requests_per_day: int | None = Field(default=None, ge=1)
     concurrency: int = Field(default=8, ge=1, le=64)
     lock_timeout: float = Field(default=60, ge=0, le=3600)
-    snapshot: Path | None = None
-    notify: Annotated[tuple[SecretStr, ...], NoDecode] = ()
 
     @classmethod
     def load(cls, **values: Any) -> "Settings":  # noqa: ANN401 - each field has a type of its own
@@ -127,11 +124,6 @@ class Settings(BaseSettings):
         if not date(1900, 1, 1) <= value <= date.today() + timedelta(days=1):  # noqa: DTZ011 - a coarse bound
             raise ValueError("the first day must lie between 1900-01-01 and today")
         return value
-
-    @field_validator("notify", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(value.split()) if isinstance(value, str) else value
 
     @cached_property
     def source(self) -> Provider:

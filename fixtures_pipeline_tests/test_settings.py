@@ -23,7 +23,6 @@ from fixtures_pipeline.settings import PROJECT_ROOT, Settings, SettingsError
         ("FIXTURES_START_DATE", "2999-01-01"),
         ("FIXTURES_TIMEZONE", "Mars/Olympus"),
         ("FIXTURES_REQUESTS_PER_SECOND", "0"),
-        ("FIXTURES_REQUESTS_PER_DAY", "many"),
         ("FIXTURES_CONCURRENCY", "0"),
         ("FIXTURES_CONCURRENCY", "eight"),
         ("FIXTURES_LOCK_TIMEOUT", "-1"),

@@ -60,7 +60,6 @@ class Provider:
             provider's own words) and `permanent` (asking for this day again is pointless) for an answer that refuses.
         pause: Seconds to wait before the next request of the run, read from an answer's headers (lower-case names).
         requests_per_second: Rate unless the operator names another.
-        requests_per_day: Requests a UTC day unless the operator names another; None for no limit.
     """
 
     name: str
@@ -74,7 +73,6 @@ class Provider:
     refusal: str = "NULL::STRUCT(error_type VARCHAR, message VARCHAR, permanent BOOLEAN)"
     pause: Callable[[Mapping[str, str]], float] = lambda headers: 0.0  # noqa: ARG005 - most providers say nothing
     requests_per_second: float = 10
-    requests_per_day: int | None = None
 
     def structure_of(self, *columns: str) -> str:
         """Return the part of `structure` that these columns are read from; reading less of an event is faster."""
