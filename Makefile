@@ -5,7 +5,7 @@ PORT ?= 3000
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all check lock clean
+.PHONY: help run test test-all test-ui screenshots check lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -18,6 +18,12 @@ test: .venv/dev ## Run the tests (minutes)
 
 test-all: .venv/dev ## Run the tests and the long ones (crashes, crowds, a simulated year)
 	$(BIN)/pytest -n 2 -m "not ui"
+
+test-ui: .venv/dev ## Run the tests in a browser (needs Debian's chromium)
+	$(BIN)/pytest -m ui
+
+screenshots: .venv/dev ## Take the pictures of the docs anew
+	SCREENSHOTS=1 $(BIN)/pytest -m ui
 
 check: .venv/dev ## Lint, format, types, definitions and tests: what CI runs
 	$(BIN)/ruff check

@@ -1,0 +1,144 @@
+"""The UI as a person uses it, in headless Chromium over a running `dagster dev` on the sample API.
+
+Needs Debian's `chromium`, or another one named in CHROMIUM. With SCREENSHOTS set, the pictures of the docs are taken.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
+
+from fixtures_pipeline.loading import open_store
+from fixtures_pipeline.settings import Settings
+from fixtures_pipeline_tests.conftest import table
+from fixtures_pipeline_tests.test_daemon import ROOT, Dagster
+
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
+PICTURES = ROOT / "docs" / "images"
+
+pytestmark = [
+    pytest.mark.ui,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium, or set CHROMIUM"),
+]
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    folder = tmp_path_factory.mktemp("ui")
+    return Settings.load(db=folder / "sample.duckdb", start_date="2026-01-01")
+
+
+@pytest.fixture(scope="module")
+def dagster(sample: Settings) -> Iterator[Dagster]:
+    """Return a `dagster dev` with two loaded weeks, five days of which have failed."""
+    with Dagster(sample.database.parent / "home", sample) as running:
+        yesterday = datetime.now(UTC).date() - timedelta(days=1)
+        running.ended(running.backfill([yesterday - timedelta(days=n) for n in range(22)]))
+        yield running
+
+
+@pytest.fixture
+def page(dagster: Dagster) -> Iterator[Page]:
+    """Return a page of a fresh browser; an error in its console fails the test."""
+    errors: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        # Dagster's own pages ask for source maps and pictures that are not there.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            errors.append(message.text)
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"],
+        )
+        opened = browser.new_page(viewport={"width": 1500, "height": 860}, base_url=f"http://127.0.0.1:{dagster.port}")
+        opened.set_default_timeout(30_000)
+        opened.on("console", note)
+        yield opened
+        browser.close()
+    assert errors == []
+
+
+def picture(page: Page, name: str) -> None:
+    """Take a picture for the docs, when asked to."""
+    if os.environ.get("SCREENSHOTS"):
+        PICTURES.mkdir(exist_ok=True)
+        page.wait_for_timeout(1500)
+        page.screenshot(path=PICTURES / f"{name}.png")
+
+
+def test_the_assets_are_loaded_and_not_marked_unsynced(page: Page) -> None:
+    page.goto("/asset-groups/fixtures_pipeline.definitions/fixtures")
+    for name in ("fixture_days", "fixtures", "fixture_errors", "events_api"):
+        expect(page.get_by_text(name, exact=True).first).to_be_visible()
+    expect(page.get_by_text(re.compile("Unsynced|Outdated"))).to_have_count(0)
+    picture(page, "lineage")
+
+
+def test_a_click_on_a_failed_day_shows_its_error_type_and_message(page: Page, sample: Settings) -> None:
+    failed = [row["date"].isoformat() for row in table(open_store(sample), "fixture_errors", "date")]
+    page.goto("/assets/fixture_days?view=checks&checkDetail=day_loaded")
+    # The check has a Partitions tab of its own, beside its history; the asset's stands above it.
+    expect(page.get_by_text("Execution history")).to_be_visible()
+    page.get_by_text("Partitions", exact=True).last.click()
+    expect(page.get_by_text("Failed (5)")).to_be_visible()
+    expect(page.get_by_text("Passed (17)")).to_be_visible()
+    page.get_by_text(failed[-1], exact=True).first.click()
+    expect(page.get_by_text("error_type")).to_be_visible()
+    expect(page.get_by_text("See docs/checks.md").first).to_be_visible()
+    picture(page, "checks")
+
+
+def test_open_errors_are_a_table_with_what_to_do(page: Page) -> None:
+    page.goto("/assets/fixture_errors?view=checks&checkDetail=no_open_errors")
+    expect(page.get_by_text("No day's latest fetch has failed").first).to_be_visible()
+    expect(page.get_by_text("See docs/checks.md").first).to_be_visible()
+    picture(page, "open_errors")
+
+
+def test_a_check_is_executed_alone(page: Page, dagster: Dagster) -> None:
+    runs = "{ runsOrError { ... on Runs { results { runId } } } }"
+    before = len(dagster.ask(runs)["runsOrError"]["results"])
+    page.goto("/assets/fixtures?view=checks&checkDetail=unique_events")
+    page.get_by_text("Execute", exact=True).last.click()
+    dagster.until(lambda: len(dagster.ask(runs)["runsOrError"]["results"]) > before, 30)
+
+
+def test_a_backfill_is_launched_through_the_materialize_dialog(page: Page, dagster: Dagster, sample: Settings) -> None:
+    backfills = "{ partitionBackfillsOrError { ... on PartitionBackfills { results { id status } } } }"
+    before = {one["id"] for one in dagster.ask(backfills)["partitionBackfillsOrError"]["results"]}
+    page.goto("/asset-groups/fixtures_pipeline.definitions/fixtures")
+    page.get_by_text(re.compile("^Materialize")).first.click()
+    page.get_by_text("Show all partitions").click()
+    box = page.get_by_role("textbox").last
+    first = datetime.now(UTC).date() + timedelta(days=1)
+    box.fill(f"[{first}...{first + timedelta(days=5)}]")
+    box.press("Enter")
+    expect(page.get_by_text("6 partitions", exact=True).first).to_be_visible()
+    picture(page, "materialize")
+    page.get_by_text("Launch backfill").click()
+    launched = dagster.until(
+        lambda: {one["id"] for one in dagster.ask(backfills)["partitionBackfillsOrError"]["results"]} - before, 30
+    )
+    dagster.ended(launched.pop())
+    days = {row["date"] for row in table(open_store(sample), "load_log", "date")}
+    assert first + timedelta(days=5) in days
+
+
+def test_the_schedules_and_the_sensor_can_be_switched_on(page: Page) -> None:
+    page.goto("/automation")
+    for name in ("load_window", "refresh_days_in_progress", "retry_failed_days"):
+        expect(page.get_by_text(name).first).to_be_visible()
+    picture(page, "automation")
+
+
+def test_pictures_in_the_docs_are_small() -> None:
+    for path in PICTURES.glob("*.png"):
+        assert path.stat().st_size < 250_000, path.name
+    assert Path(PICTURES / "checks.png").exists()
