@@ -6,6 +6,7 @@ This is what `make run` starts. Everything that it does can be done with Dagster
 import argparse
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from datetime import date, datetime, timedelta
@@ -32,6 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m fixtures_pipeline", description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=3000, help="port of the UI on 127.0.0.1 (3000)")
     port = parser.parse_args().port
+    _refuse_taken(port)
     try:
         missing = _missing_days(Settings.load())
     except (SettingsError, StoreError) as error:
@@ -50,6 +52,16 @@ def main() -> None:
     arguments = ["dev", "-w", workspace, "-h", "127.0.0.1", "-p", str(port), "--log-level", "warning"]
     # The UI takes this process's place, so that Ctrl-C reaches it directly.
     os.execv(sys.executable, [*_DAGSTER, *arguments])  # noqa: S606
+
+
+def _refuse_taken(port: int) -> None:
+    """End with a sentence if the port is taken: Dagster would go on without a UI."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            raise SystemExit(f"Port {port} of 127.0.0.1 cannot be used; name another: make run PORT=3100") from None
 
 
 def _run(*arguments: str, cwd: Path) -> None:

@@ -110,6 +110,15 @@ def loading_asset(settings: Settings, partitions: DailyPartitionsDefinition) -> 
     return load_days
 
 
+#: How many rows each table has.
+_ROW_COUNTS = """
+    SELECT
+        (SELECT count(*) FROM fixture_days) AS fixture_days,
+        (SELECT count(*) FROM fixtures) AS fixtures,
+        (SELECT count(*) FROM fixture_errors) AS fixture_errors
+"""
+
+
 def _days(context: AssetExecutionContext) -> list[date] | None:
     """Return the days of the run; None for a run of checks without any."""
     if not context.has_partition_key and not context.has_partition_key_range:
@@ -122,10 +131,13 @@ def _load(
 ) -> Iterator[_Event]:
     progress = _Progress(context, len(days))
     for batch in load(settings, days, context.run.run_id):
+        [rows] = store.query(_ROW_COUNTS)
         for stored in batch:
             if isinstance(stored.outcome, DayFailed):
                 context.log.warning(f"{stored.day} {stored.outcome.error_type}: {stored.outcome.message}")
-            yield from _materializations(stored, settings.provider)
+            for materialization in _materializations(stored, settings.provider):
+                table = materialization.asset_key.to_user_string()
+                yield materialization.with_metadata({**materialization.metadata, "dagster/row_count": rows[table]})
         if checks.DAY_LOADED in context.selected_asset_check_keys:
             # After the materializations of the whole batch, so that one query finds what the results are about.
             yield from checks.day_evaluations(store, context.instance, [stored.day for stored in batch])

@@ -121,6 +121,15 @@ def test_a_full_disk_is_reported_and_leaves_the_data_readable(small_disk: Path, 
     assert_rules(store)
 
 
+def test_a_read_only_disk_is_reported_and_leaves_the_data_readable(small_disk: Path, judged: Judged) -> None:
+    store = FixtureStore(small_disk / "fixtures.duckdb", SOFASCORE, UTC, lock_timeout=5)
+    store.load([judged(DAY, good_body(DAY))])
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(StoreError, match="cannot be used"):
+        store.load([DayFailed(DAY, ErrorType.API_ERROR, "It broke.")])
+    assert_rules(store)
+
+
 def test_sigterm_ends_a_loader_at_once_and_cleanly(store: FixtureStore) -> None:
     process = loader(store.path, DAY, count=12, rounds=1000)
     assert process.stdout is not None

@@ -93,7 +93,7 @@ def test_materializations_tell_rows_events_bytes_and_time(settings: Settings, in
         for event in result.all_events
         if event.event_type == DagsterEventType.ASSET_MATERIALIZATION and event.asset_key
     }
-    assert told["fixtures"]["dagster/partition_row_count"].value == 5
+    assert told["fixtures"]["dagster/partition_row_count"].value == 5 == told["fixtures"]["dagster/row_count"].value
     assert told["fixture_days"]["events"].value >= 5
     assert told["fixture_days"]["bytes"].value > 500
     assert {"milliseconds", "provider"} <= set(told["fixture_days"])
@@ -126,6 +126,40 @@ def test_a_day_that_loads_again_empties_the_error_table_and_turns_green(
     assert table(open_store(settings), "fixture_errors") == []
     assert evaluations(green, "day_loaded")["2025-03-01"].passed
     assert evaluations(green, "no_open_errors")[None].passed
+
+
+def test_nothing_is_left_marked_unsynced_and_an_unchanged_day_keeps_its_version(
+    settings: Settings, api: FaultServer, instance: DagsterInstance
+) -> None:
+    from dagster._core.definitions.data_version import CachingStaleStatusResolver
+
+    def states() -> set[str]:
+        graph = build_definitions(settings).resolve_asset_graph()
+        resolver = CachingStaleStatusResolver(instance, graph)
+        return {
+            resolver.get_status(AssetKey(name), FIRST.isoformat()).value
+            for name in ("fixture_days", "fixtures", "fixture_errors")
+        }
+
+    def version() -> str:
+        [record] = instance.fetch_materializations(AssetKey("fixtures"), limit=1).records
+        materialization = record.asset_materialization
+        assert materialization is not None
+        assert materialization.tags is not None
+        return materialization.tags["dagster/data_version"]
+
+    run(settings, instance, FIRST)
+    first = version()
+    run(settings, instance, FIRST)
+    assert version() == first
+    assert states() == {"FRESH"}
+    api.plan(FIRST, good_body(FIRST, events=9))
+    run(settings, instance, FIRST)
+    assert version() != first
+    assert states() == {"FRESH"}
+    api.plan(FIRST, b"{}")
+    run(settings, instance, FIRST)
+    assert states() == {"FRESH"}
 
 
 def test_each_table_rule_gives_one_result_a_run(settings: Settings, instance: DagsterInstance) -> None:

@@ -1,7 +1,5 @@
 """The store keeps its four rules, whatever is put into it and in whatever order."""
 
-import os
-import stat
 import subprocess
 import sys
 import time
@@ -212,14 +210,6 @@ class TestTheFile:
         store.path.write_text("something else, and long enough to be looked at" * 100)
         with pytest.raises(StoreError, match="cannot be used"):
             store.load([failure(MONDAY)])
-
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-    def test_that_is_read_only_is_named(self, store: FixtureStore, judged: Judged) -> None:
-        store.load([judged(MONDAY, good_body(MONDAY))])
-        store.path.chmod(stat.S_IRUSR)
-        with pytest.raises(StoreError, match="cannot be used"):
-            store.load([failure(MONDAY)])
-        assert len(table(store, "fixture_days")) == 1
 
     def test_held_by_another_process_is_waited_for(self, store: FixtureStore, judged: Judged) -> None:
         store.load([judged(MONDAY, good_body(MONDAY))])
