@@ -132,10 +132,11 @@ def test_nothing_is_left_marked_unsynced_and_an_unchanged_day_keeps_its_version(
     settings: Settings, api: FaultServer, instance: DagsterInstance
 ) -> None:
     from dagster._core.definitions.data_version import CachingStaleStatusResolver
+    from dagster._core.loader import LoadingContextForTest
 
     def states() -> set[str]:
         graph = build_definitions(settings).resolve_asset_graph()
-        resolver = CachingStaleStatusResolver(instance, graph)
+        resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
         return {
             resolver.get_status(AssetKey(name), FIRST.isoformat()).value
             for name in ("fixture_days", "fixtures", "fixture_errors")
