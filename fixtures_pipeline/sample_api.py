@@ -23,6 +23,8 @@ from typing import Any, NamedTuple
 _PATH = "/api/v1/sport/football/scheduled-events/"
 #: An answer lists events from 14 hours before its day to 36 hours after its beginning, as Sofascore's did.
 _BEFORE, _AFTER = timedelta(hours=14), timedelta(hours=36)
+#: Some events are moved by so much, which becomes known so long before they were to begin.
+_MOVED_BY, _MOVED_AHEAD = timedelta(days=3), timedelta(days=5)
 #: How long an event is live.
 _DURATION = timedelta(minutes=115)
 #: A day that is out of order recovers after so many refused requests of a server that serves on.
@@ -176,7 +178,17 @@ class _Event(NamedTuple):
 
 
 def _events(day: date, now: datetime | None) -> list[_Event]:
-    return [_made(day, number, now) for number in range(_number(day))]
+    stayed = [_made(day, number, now) for number in range(_number(day)) if not _has_moved(day, number, now)]
+    origin = day - _MOVED_BY
+    arrived = [_made(origin, number, now) for number in range(_number(origin)) if _has_moved(origin, number, now)]
+    return stayed + arrived
+
+
+def _has_moved(day: date, number: int, now: datetime | None) -> bool:
+    """Say whether an event that was planned for a day is played on a later one; it is known some days ahead."""
+    if number % 97 != 7:
+        return False
+    return now is None or now >= datetime.combine(day, time(), UTC) - _MOVED_AHEAD
 
 
 @lru_cache(maxsize=64)
@@ -197,6 +209,8 @@ def _made(day: date, number: int, now: datetime | None) -> _Event:
     """Make up the event with this number on a day, as it stands at `now` (None: long afterwards)."""
     dice = random.Random(day.toordinal() * 10_000 + number)  # noqa: S311 - made-up football, no secrets
     start = datetime.combine(day, time(), UTC) + timedelta(minutes=15 * dice.choice(_SLOTS))
+    if _has_moved(day, number, now):
+        start += _MOVED_BY
     country, league = dice.randrange(len(_COUNTRIES)), dice.randrange(len(_LEAGUES))
     competition = 1000 + 10 * country + league
     home, away = dice.sample(range(len(_TOWNS) * len(_CLUBS)), 2)

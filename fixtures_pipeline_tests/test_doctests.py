@@ -1,0 +1,15 @@
+"""The examples in the docstrings."""
+
+import doctest
+from types import ModuleType
+
+import pytest
+
+from fixtures_pipeline import judge, outcome, retries
+
+
+@pytest.mark.parametrize("module", [judge, outcome, retries])
+def test_examples(module: ModuleType) -> None:
+    result = doctest.testmod(module)
+    assert result.attempted > 0
+    assert result.failed == 0
