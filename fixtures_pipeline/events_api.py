@@ -18,6 +18,7 @@ from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from itertools import islice
+from pathlib import Path
 from types import TracebackType
 from urllib.parse import quote, urljoin, urlsplit
 from zoneinfo import ZoneInfo
@@ -25,7 +26,7 @@ from zoneinfo import ZoneInfo
 import requests
 import tenacity
 import urllib3
-from pyrate_limiter import Duration, Limiter, Rate
+from pyrate_limiter import Duration, Limiter, Rate, SQLiteBucket
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
@@ -99,6 +100,8 @@ class EventsApi:
         key_header: str | None = None,
         concurrency: int = 8,
         requests_per_second: float | None = None,
+        requests_per_day: int | None = None,
+        quota_file: Path | None = None,
         limits: Limits = Limits(),
     ) -> None:
         """Prepare to ask; nothing is sent before `fetch`.
@@ -111,6 +114,8 @@ class EventsApi:
             key_header: Header for the key; the provider's own if None.
             concurrency: Days under way at once.
             requests_per_second: Requests begun a second at most; the provider's own figure if None.
+            requests_per_day: Requests within 24 hours at most, counted across runs; the provider's own figure if None.
+            quota_file: Where they are counted; without it, only this run's count.
             limits: Times, sizes and counts.
         """
         self._provider = provider
@@ -121,6 +126,8 @@ class EventsApi:
         self._concurrency = concurrency
         self._limits = limits
         self._limiter = _limiter(requests_per_second or provider.requests_per_second)
+        self._quota = requests_per_day or provider.requests_per_day
+        self._quota_limiter = _daily_limiter(self._quota, quota_file) if self._quota else None
         self._judge = Judge(provider, zone)
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -252,6 +259,9 @@ class EventsApi:
         self._limiter.try_acquire("requests")
         if self._stop.is_set():
             return _Broken(ErrorType.CONNECTION_RESET_ERROR, "the run was ended before the request", transient=False)
+        if self._quota_limiter is not None and not self._quota_limiter.try_acquire("requests", timeout=1):
+            seen = f"the {self._quota} requests within 24 hours that FIXTURES_REQUESTS_PER_DAY allows are spent"
+            return _Broken(ErrorType.RATE_LIMIT_ERROR, seen, transient=False)
         request = self._provider.request(day, str(self._zone))
         exchange = _Exchange(self._limits.deadline)
         with self._lock:
@@ -329,6 +339,7 @@ class EventsApi:
         tries = f" after {self._limits.tries} tries" if broken.transient else ""
         advice = {
             ErrorType.TIMEOUT_ERROR: "The API is slow or silent; load the day again later.",
+            ErrorType.RATE_LIMIT_ERROR: "Load the day again tomorrow, or allow more if the plan does.",
             ErrorType.CONNECTION_RESET_ERROR: "Check that the API is up and reachable, then load the day again.",
         }.get(broken.error_type, "Check FIXTURES_API_URL and the network, then load the day again.")
         return DayFailed(
@@ -508,6 +519,15 @@ def _limiter(per_second: float) -> Limiter:
     if per_second >= 1:
         return Limiter(Rate(max(1, round(per_second)), Duration.SECOND))
     return Limiter(Rate(1, round(1000 / per_second)))
+
+
+def _daily_limiter(per_day: int, file: Path | None) -> Limiter:
+    """Count requests within 24 hours, across runs where there is a file for it."""
+    rates = [Rate(per_day, Duration.DAY)]
+    if file is None:
+        return Limiter(rates)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    return Limiter(SQLiteBucket.init_from_file(rates, db_path=str(file), use_file_lock=True))
 
 
 def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:

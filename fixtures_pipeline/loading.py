@@ -47,6 +47,8 @@ def load_days(settings: Settings, days: Sequence[date], run_id: str | None = Non
                 key_header=settings.api_key_header,
                 concurrency=settings.concurrency,
                 requests_per_second=settings.requests_per_second,
+                requests_per_day=settings.requests_per_day,
+                quota_file=settings.database.with_suffix(".requests.sqlite"),
             )
         )
         for batch in api.fetch(days):

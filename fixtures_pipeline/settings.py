@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     start_date: date = date(2024, 1, 1)
     timezone: str = "UTC"
     requests_per_second: float | None = Field(default=None, gt=0, le=1000)
+    requests_per_day: int | None = Field(default=None, ge=1)
     concurrency: int = Field(default=8, ge=1, le=64)
     lock_timeout: float = Field(default=60, ge=0, le=3600)
 

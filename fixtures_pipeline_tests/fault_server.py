@@ -5,6 +5,7 @@ Raw sockets, because most of this cannot be said with a web framework. What each
 
 import gzip
 import json
+import re
 import socket
 import ssl
 import struct
@@ -140,6 +141,7 @@ class FaultServer:
         self.connections = 0
         self.ended = threading.Event()
         self._plans: dict[date, Plan] = {}
+        self._default: Plan | None = None
         self._tls = tls
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -151,6 +153,10 @@ class FaultServer:
     def plan(self, day: date, plan: Plan) -> None:
         """Say what a day gets: a body with status 200, a status and a body, or a function that answers."""
         self._plans[day] = plan
+
+    def plan_any(self, plan: Plan) -> None:
+        """Say what every day gets that nothing else is said of."""
+        self._default = plan
 
     def __enter__(self) -> "FaultServer":
         self._start(self._accept)
@@ -209,7 +215,8 @@ class FaultServer:
             first, *lines = head.decode("latin-1").split("\r\n")
             method, path, _ = first.split(" ")
             headers = dict(line.split(": ", 1) for line in lines)
-            day = date.fromisoformat(path.partition("?")[0][-10:])
+            # The first date in the address, wherever a provider puts it.
+            day = date.fromisoformat(re.findall(r"\d{4}-\d{2}-\d{2}", path)[0])
             with self._lock:
                 before = sum(request.day == day for request in self.requests)
                 request = Request(method, path, headers, day, time.monotonic(), before)
@@ -217,7 +224,7 @@ class FaultServer:
             yield Exchange(self, sock, request)
 
     def _respond(self, exchange: Exchange) -> None:
-        plan = self._plans.get(exchange.day, good_body(exchange.day))
+        plan = self._plans.get(exchange.day, self._default or good_body(exchange.day))
         if callable(plan):
             plan(exchange)
         elif isinstance(plan, tuple):

@@ -31,6 +31,10 @@ SQL_WORDS = (
     # Seconds since 1970 as a point in time; NULL outside the years 1 to 9999.
     """moment(j) AS CASE
         WHEN whole(j) BETWEEN -62135596800 AND 253402300799 THEN to_timestamp(whole(j)) END""",
+    # A point in time in UTC as ISO 8601 writes it.
+    """instant(t) AS CASE
+        WHEN regexp_full_match(t, '[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?Z')
+        THEN TRY_CAST(t AS TIMESTAMPTZ) END""",
 )
 
 
@@ -60,6 +64,7 @@ class Provider:
             provider's own words) and `permanent` (asking for this day again is pointless) for an answer that refuses.
         pause: Seconds to wait before the next request of the run, read from an answer's headers (lower-case names).
         requests_per_second: Rate unless the operator names another.
+        requests_per_day: Requests within 24 hours unless the operator names another figure; None for no limit.
     """
 
     name: str
@@ -73,6 +78,7 @@ class Provider:
     refusal: str = "NULL::STRUCT(error_type VARCHAR, message VARCHAR, permanent BOOLEAN)"
     pause: Callable[[Mapping[str, str]], float] = lambda headers: 0.0  # noqa: ARG005 - most providers say nothing
     requests_per_second: float = 10
+    requests_per_day: int | None = None
 
     def structure_of(self, *columns: str) -> str:
         """Return the part of `structure` that these columns are read from; reading less of an event is faster."""
