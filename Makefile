@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PORT ?= 3000
 BIN := .venv/bin
+TESTS ?= test
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-all test-ui screenshots check lock clean
@@ -30,7 +31,7 @@ check: .venv/dev ## Lint, format, types, definitions and tests: what CI runs
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/dagster definitions validate --log-level error
-	$(MAKE) test
+	$(MAKE) $(TESTS)
 
 lock: .venv/dev ## Resolve the dependencies anew
 	$(BIN)/python -m pip install --quiet uv
