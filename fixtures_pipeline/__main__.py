@@ -6,6 +6,7 @@ This is what `make run` starts. Everything that it does can be done with Dagster
 import argparse
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -48,6 +49,8 @@ def main() -> None:
     _say(f"Serving the UI on http://127.0.0.1:{port} until Ctrl-C.")
     # Not in the project's folder: Dagster would warn that it does not use the dagster.yaml there.
     os.chdir(home)
+    # A shell that starts this in the background has it ignore SIGINT, and Dagster's processes would inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     workspace = str(PROJECT_ROOT / "workspace.yaml")
     arguments = ["dev", "-w", workspace, "-h", "127.0.0.1", "-p", str(port), "--log-level", "warning"]
     # The UI takes this process's place, so that Ctrl-C reaches it directly.
