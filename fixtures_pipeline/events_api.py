@@ -4,6 +4,7 @@ What HTTP itself says (transport, status, headers) is judged here, what stands i
 an outcome is nobody's business here.
 """
 
+import codecs
 import http.client
 import json
 import re
@@ -347,23 +348,12 @@ class EventsApi:
         )
 
     def _answered(self, day: date, answer: _Answer) -> DayLoaded | DayFailed:
-        try:
-            body = self._without_key(answer.content.decode("utf-8-sig"))
-        except UnicodeDecodeError:
-            body = None
+        body = self._without_key(answer.content.removeprefix(codecs.BOM_UTF8))
         if answer.status == 200:
-            if body is not None:
-                return self._judge.judge(day, body)
-            shown = excerpt(self._without_key(answer.content[:4096].decode("latin-1")))
-            return DayFailed(
-                day,
-                ErrorType.JSON_DECODE_ERROR,
-                f"The answer for {day} is not UTF-8, so it is not JSON. It begins: {shown!a}",
-                http_status=200,
-            )
-        return self._refusal(day, answer, body or "")
+            return self._judge.judge(day, body)
+        return self._refusal(day, answer, body)
 
-    def _refusal(self, day: date, answer: _Answer, body: str) -> DayFailed:
+    def _refusal(self, day: date, answer: _Answer, body: bytes) -> DayFailed:
         """Judge an answer with a status other than 200."""
         status = answer.status
         said = f" It says: {excerpt(body)}" if body.strip() else ""
@@ -392,13 +382,13 @@ class EventsApi:
         kept = body if body and self._judge.is_json(body) else None
         return DayFailed(day, error_type, seen + said + advice, status, kept, retry_at=retry_at)
 
-    def _without_key(self, text: str) -> str:
+    def _without_key(self, body: bytes) -> bytes:
         """Blot out the key where a server echoes it, plain or escaped: it must not reach a table or a message."""
         if self._key is None:
-            return text
+            return body
         for form in {self._key, json.dumps(self._key)[1:-1], self._key.replace("/", r"\/"), quote(self._key, safe="")}:
-            text = text.replace(form, "***")
-        return text
+            body = body.replace(form.encode(), b"***")
+        return body
 
 
 #: What an exception of the HTTP stack means: the first row that fits the innermost exception that any row fits.

@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from fixtures_pipeline.outcome import NEVER, DayFailed, DayLoaded, ErrorType
-from fixtures_pipeline.providers.base import OPEN_STATUSES, SQL_WORDS, Provider
+from fixtures_pipeline.providers.base import NO_REFUSAL, OPEN_STATUSES, SQL_WORDS, Provider
 
 #: Longest piece of a body that a message shows, in characters.
 EXCERPT = 200
@@ -40,10 +40,14 @@ def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
     return (datetime.combine(day, time(), zone), datetime.combine(day + timedelta(days=1), time(), zone))
 
 
-def excerpt(text: str) -> str:
+def excerpt(text: str | bytes) -> str:
     """Return the beginning of `text` on one line, for a message."""
     # A body may be large: look at little more than what is shown.
-    line = " ".join(text[: 4 * EXCERPT].split())
+    beginning = text[: 4 * EXCERPT]
+    if isinstance(beginning, bytes):
+        # The cut may have gone through a character.
+        beginning = beginning.decode(errors="replace").rstrip("\N{REPLACEMENT CHARACTER}")
+    line = " ".join(beginning.split())
     return line[:EXCERPT]
 
 
@@ -64,56 +68,59 @@ class Judge:
         structure = provider.structure_of(*judged)
         # S608: the provider's constants are the only text put into these statements.
         self._verdict = f"""
-            WITH answer AS MATERIALIZED (
-                SELECT from_json($body, '{{"{key}": [{structure}]}}') AS answer
-            ),
-            listed AS (
+            SELECT
+                {self._refusal_of(200)} AS refusal,
+                count(*) AS events,
+                count(event_id) AS with_id,
+                coalesce(len(list_distinct(list(event_id))), 0) AS ids,
+                count(*) FILTER (own) AS own,
+                coalesce(bool_or(own AND status IN {OPEN_STATUSES}), false) AS in_progress
+            FROM (
                 SELECT event_id, status, coalesce(kickoff >= $starts AND kickoff < $ends, true) AS own
                 FROM (
                     SELECT {columns}
-                    FROM (SELECT unnest(answer.{key}) AS e FROM answer)
+                    FROM (SELECT unnest(from_json(decode($body), '{{"{key}": [{structure}]}}').{key}) AS e)
                 )
             )
-            SELECT
-                {self._refusal_of(200)} AS refusal,
-                (SELECT answer.{key} IS NOT NULL FROM answer) AS is_list,
-                count(*) AS events,
-                count(event_id) AS with_id,
-                count(DISTINCT event_id) AS ids,
-                count(*) FILTER (own) AS own,
-                coalesce(bool_or(own AND status IN {OPEN_STATUSES}), false) AS in_progress
-            FROM listed
         """  # noqa: S608
         self._refusal = f"SELECT {self._refusal_of('$status')}"
 
     def _refusal_of(self, status: object) -> str:
-        body = "$body" if "body" in self._provider.refusal else "NULL"
+        if self._provider.refusal == NO_REFUSAL:
+            return NO_REFUSAL
+        body = "decode($body)" if "body" in self._provider.refusal else "NULL"
         return f"(SELECT {self._provider.refusal} FROM (SELECT {body}::JSON AS body, {status} AS status))"  # noqa: S608
 
     def close(self) -> None:
         """Release the memory that judging took."""
         self._memory.close()
 
-    def judge(self, day: date, body: str) -> DayLoaded | DayFailed:
+    def judge(self, day: date, body: bytes) -> DayLoaded | DayFailed:
         """Judge the body of an answer with status 200.
 
         Args:
             day: The day that was asked for.
-            body: The answer, decoded.
+            body: The answer, unpacked; it stays bytes all the way, as text with one Arabic name takes three times
+                the memory.
 
         Returns:
             What becomes of the day; sizes and times are left for the caller to fill in.
         """
-        starts, ends = day_bounds(day, self._zone)
-        row: dict[str, Any] | None = None
-        # NaN and Infinity are no JSON, but DuckDB would keep them and hand them on to people's tools.
-        if "NaN" not in body and "Infinity" not in body:
-            row = self._one(self._verdict, {"body": body, "starts": starts, "ends": ends})
+        # NaN and Infinity, as Python writes them, are no JSON, but DuckDB would keep them and hand them to people's tools.
+        row = None if b"NaN" in body or b"Infinity" in body else self._read(day, body)
         if row is None:
-            repaired = _repaired(body)
-            if repaired is not None:
-                body = repaired
-                row = self._one(self._verdict, {"body": body, "starts": starts, "ends": ends})
+            try:
+                repaired = _repaired(body.decode())
+            except UnicodeDecodeError:
+                return DayFailed(
+                    day,
+                    ErrorType.JSON_DECODE_ERROR,
+                    f"The answer for {day} is not UTF-8, so it is not JSON. It begins: "
+                    f"{excerpt(body.decode('latin-1'))!a}",
+                    http_status=200,
+                )
+            row = None if repaired is None else self._read(day, repaired)
+            body = repaired or body
         if row is None:
             return DayFailed(
                 day,
@@ -124,7 +131,11 @@ class Judge:
             )
         return self._weighed(day, body, row)
 
-    def _weighed(self, day: date, body: str, row: dict[str, Any]) -> DayLoaded | DayFailed:
+    def _read(self, day: date, body: bytes) -> dict[str, Any] | None:
+        starts, ends = day_bounds(day, self._zone)
+        return self._one(self._verdict, {"body": body, "starts": starts, "ends": ends})
+
+    def _weighed(self, day: date, body: bytes, row: dict[str, Any]) -> DayLoaded | DayFailed:
         def failed(error_type: ErrorType, message: str, events: int = 0, retry_at: datetime | None = None) -> DayFailed:
             return DayFailed(day, error_type, message, 200, body, events, retry_at=retry_at)
 
@@ -132,13 +143,13 @@ class Judge:
         if refusal is not None:
             message = f"{self._provider.title} did not give {day}: {excerpt(refusal.message)}"
             return failed(refusal.error_type, message, retry_at=NEVER if refusal.permanent else None)
-        if not row["is_list"]:
+        events: int = row["events"]
+        if events == 0 and (shape := self._shape(body)) is not None:
             return failed(
                 ErrorType.DATA_STRUCTURE_ERROR,
-                f"The answer for {day} has no list under {self._provider.list_key!r}: {self._shape(body)}. "
+                f"The answer for {day} has no list under {self._provider.list_key!r}: {shape}. "
                 f"{_begins(body)} If the API has changed, the mapping of {self._provider.title} has to follow.",
             )
-        events: int = row["events"]
         if row["with_id"] < events:
             return failed(
                 ErrorType.DATA_STRUCTURE_ERROR,
@@ -164,24 +175,26 @@ class Judge:
             )
         return DayLoaded(day, body, events, row["in_progress"])
 
-    def refusal(self, status: int, body: str) -> Refusal | None:
+    def refusal(self, status: int, body: bytes) -> Refusal | None:
         """Return what the provider's own words mean in an answer with a status other than 200, if it has any."""
         row = self._one(self._refusal, {"status": status, "body": body})
         return _refusal(next(iter(row.values()))) if row else None
 
-    def is_json(self, body: str) -> bool:
+    def is_json(self, body: bytes) -> bool:
         """Say whether a body is JSON, and may thus be kept in a JSON column."""
-        row = self._one("SELECT json_valid($body) AS valid", {"body": body})
+        row = self._one("SELECT json_valid(decode($body)) AS valid", {"body": body})
         return row is not None and row["valid"] is True
 
-    def _shape(self, body: str) -> str:
-        """Describe in a few words what stands where the list should be."""
+    def _shape(self, body: bytes) -> str | None:
+        """Describe in a few words what stands where the list should be; None if it is one."""
         row = self._one(
-            "SELECT json_type($body) AS whole, json_type($body, $path) AS part",
+            "SELECT json_type(decode($body)) AS whole, json_type(decode($body), $path) AS part",
             {"body": body, "path": f"$.{self._provider.list_key}"},
         )
         if row is None or row["whole"] != "OBJECT":
             return f"it is {_kind(row['whole'] if row else None)}"
+        if row["part"] == "ARRAY":
+            return None
         return "there is no such key" if row["part"] is None else f"there stands {_kind(row['part'])}"
 
     def _one(self, query: str, parameters: dict[str, Any]) -> dict[str, Any] | None:
@@ -196,7 +209,7 @@ class Judge:
         return dict(zip(names, row, strict=True))
 
 
-def _repaired(body: str) -> str | None:
+def _repaired(body: str) -> bytes | None:
     """Return a body that only strict readers refuse, as plain JSON; None if it is no JSON at all.
 
     Half an emoji in a name (a lone surrogate) becomes U+FFFD, NaN and Infinity become null: neither may cost a day.
@@ -206,7 +219,7 @@ def _repaired(body: str) -> str | None:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     except (ValueError, RecursionError):
         return None
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def _finite(number: str) -> float | None:
@@ -218,7 +231,7 @@ def _refusal(row: dict[str, Any] | None) -> Refusal | None:
     return Refusal(ErrorType(row["error_type"]), row["message"], row["permanent"]) if row else None
 
 
-def _begins(body: str) -> str:
+def _begins(body: bytes) -> str:
     shown = excerpt(body)
     return f"It begins: {shown}" if shown else "It is empty."
 

@@ -33,7 +33,7 @@ class DayLoaded:
 
     Attributes:
         day: The day, in the configured time zone.
-        body: The whole answer: JSON text that the provider's mapping can read.
+        body: The whole answer: JSON in UTF-8 that the provider's mapping can read.
         events: Events that the answer lists, the neighbours' included.
         in_progress: Whether some event of the day itself can still change.
         size: Bytes of the answer as it came, unpacked.
@@ -41,7 +41,7 @@ class DayLoaded:
     """
 
     day: date
-    body: str
+    body: bytes
     events: int
     in_progress: bool
     size: int = 0
@@ -68,7 +68,7 @@ class DayFailed:
     error_type: ErrorType
     message: str
     http_status: int | None = None
-    body: str | None = None
+    body: bytes | None = None
     events: int = 0
     size: int = 0
     elapsed_ms: int = 0

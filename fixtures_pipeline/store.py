@@ -144,7 +144,7 @@ class FixtureStore:
     ) -> list[Stored]:
         now = datetime.now(UTC)
         common = {"now": now, "provider": self._provider.name}
-        loaded = [outcome for outcome in outcomes if isinstance(outcome, DayLoaded)]
+        loaded = sorted((outcome for outcome in outcomes if isinstance(outcome, DayLoaded)), key=lambda one: one.day)
         failed = [outcome for outcome in outcomes if isinstance(outcome, DayFailed)]
         with _transaction(connection):
             healed = self._delete_errors(connection, loaded)
@@ -169,41 +169,41 @@ class FixtureStore:
         self, connection: duckdb.DuckDBPyConnection, loaded: Sequence[DayLoaded], common: Mapping[str, object]
     ) -> dict[date, Stored]:
         bounds = [day_bounds(outcome.day, self._zone) for outcome in loaded]
-        key = self._provider.list_key
-        # S608: the provider's constants are the only text put into these statements.
+        ids = [_data_id(outcome.day) for outcome in loaded]
+        rows = connection.execute(
+            "SELECT data_id, created_at FROM fixture_days WHERE data_id IN (SELECT unnest($ids))", {"ids": ids}
+        ).fetchall()
+        created = dict(rows)
+        # The bodies are large: no join, sort or group may carry them.
         connection.execute(
-            f"""
+            """
             CREATE OR REPLACE TEMP TABLE arrived AS
             SELECT
-                sent.* EXCLUDE (body),
-                json_extract(sent.body, '$.{key}') AS data,
-                coalesce(stored.created_at, $now) AS created_at
-            FROM (
-                SELECT
-                    unnest($ids) AS data_id, unnest($days) AS date, unnest($bodies) AS body,
-                    unnest($counts)::INTEGER AS count, unnest($in_progress) AS in_progress,
-                    unnest($starts) AS starts, unnest($ends) AS ends
-            ) AS sent
-            LEFT JOIN fixture_days AS stored USING (data_id)
-            """,  # noqa: S608
+                unnest($ids) AS data_id, unnest($days) AS date, unnest($bodies) AS body,
+                unnest($counts)::INTEGER AS count, unnest($in_progress) AS in_progress,
+                unnest($created) AS created_at, unnest($starts) AS starts, unnest($ends) AS ends
+            """,
             {
-                "now": common["now"],
-                "ids": [_data_id(outcome.day) for outcome in loaded],
+                "ids": ids,
                 "days": [outcome.day for outcome in loaded],
                 "bodies": [outcome.body for outcome in loaded],
                 "counts": [outcome.events for outcome in loaded],
                 "in_progress": [outcome.in_progress for outcome in loaded],
+                "created": [created.get(data_id, common["now"]) for data_id in ids],
                 "starts": [starts for starts, _ in bounds],
                 "ends": [ends for _, ends in bounds],
             },
         )
+        key = self._provider.list_key
+        # S608: the provider's constants are the only text put into these statements.
         connection.execute("DELETE FROM fixture_days WHERE data_id IN (SELECT data_id FROM arrived)")
         connection.execute(
-            """
-            INSERT INTO fixture_days
-                (data_id, date, data, count, in_progress, created_at, updated_at, provider)
-            SELECT data_id, date, data, count, in_progress, created_at, $now, $provider FROM arrived ORDER BY date
-            """,
+            f"""
+            INSERT INTO fixture_days (data_id, date, data, count, in_progress, created_at, updated_at, provider)
+            SELECT
+                data_id, date, json_extract(decode(body), '$.{key}'), count, in_progress, created_at, $now, $provider
+            FROM arrived
+            """,  # noqa: S608
             common,
         )
         # An event that several of these days claim goes to the latest day; the others' rows are kept aside.
@@ -216,7 +216,7 @@ class FixtureStore:
                 FROM (
                     SELECT
                         date, starts, ends,
-                        unnest(from_json(data, '[{self._provider.structure}]')) AS e
+                        unnest(from_json(decode(body), '{{"{key}": [{self._provider.structure}]}}').{key}) AS e
                     FROM arrived
                 )
             )
@@ -226,11 +226,11 @@ class FixtureStore:
         )
         for statement in _REPLACE_FIXTURES:
             connection.execute(statement, {"now": common["now"]} if "$now" in statement else None)
-        rows = connection.execute(_STORED).fetchall()
+        answers = dict(connection.execute("SELECT date, hash(body) FROM arrived").fetchall())
         by_day = {outcome.day: outcome for outcome in loaded}
         return {
-            day: Stored(by_day[day], fixtures=count, days_version=days_version, fixtures_version=fixtures_version)
-            for day, days_version, count, fixtures_version in rows
+            day: Stored(by_day[day], fixtures=count, days_version=f"{answers[day]:x}", fixtures_version=f"{version:x}")
+            for day, count, version in connection.execute(_STORED).fetchall()
         }
 
     def _upsert_errors(
@@ -243,7 +243,7 @@ class FixtureStore:
                 error_type, error_message, http_status, attempts, retry_at
             )
             SELECT
-                unnest($ids), unnest($days), unnest($bodies::VARCHAR[])::JSON, unnest($counts), false, $now, $now,
+                unnest($ids), unnest($days), decode(unnest($bodies::BLOB[]))::JSON, unnest($counts), false, $now, $now,
                 $provider, unnest($types), unnest($messages), unnest($statuses::INTEGER[]), 1,
                 unnest($retry_at::TIMESTAMPTZ[])
             ON CONFLICT (data_id) DO UPDATE SET
@@ -524,19 +524,11 @@ _REPLACE_FIXTURES = (
     "DELETE FROM superseded_fixtures WHERE (event_id, date) IN (SELECT (event_id, date) FROM returned)",
 )
 
-#: What stands there now for the days in `arrived`.
+#: How many rows stand in `fixtures` now for the days in `arrived`, and a hash of them.
 _STORED = """
-    SELECT
-        arrived.date,
-        md5(any_value(arrived.data)::VARCHAR),
-        count(own.event_id),
-        md5(string_agg(own.text, chr(10) ORDER BY own.event_id))
-    FROM arrived
-    LEFT JOIN (
-        SELECT date, event_id, row(*COLUMNS(* EXCLUDE (updated_at)))::VARCHAR AS text FROM fixtures
-        WHERE date IN (SELECT date FROM arrived)
-    ) AS own USING (date)
-    GROUP BY arrived.date
+    SELECT date, count(event_id), coalesce(bit_xor(hash(*COLUMNS(fixtures.* EXCLUDE (date, updated_at)))), 0)
+    FROM (SELECT date FROM arrived) LEFT JOIN fixtures USING (date)
+    GROUP BY date
 """
 
 #: A day's own fault: its values break a constraint or fit no column.
@@ -558,11 +550,11 @@ def _migrations() -> list[str]:
 
 def _version(connection: duckdb.DuckDBPyConnection) -> int:
     """Return the version of the tables, 0 for a file without any."""
-    tables = connection.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE database_name = current_database() AND table_name = 'store_info'"
-    ).fetchall()
-    rows = connection.execute("SELECT schema_version FROM store_info").fetchall() if tables else []
-    return int(rows[0][0]) if rows else 0
+    try:
+        rows = connection.execute("SELECT schema_version FROM store_info").fetchall()
+    except duckdb.CatalogException:
+        return 0
+    return int(rows[0][0])
 
 
 @contextmanager

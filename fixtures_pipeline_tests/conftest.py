@@ -57,7 +57,7 @@ def store(tmp_path: Path) -> FixtureStore:
 def judged() -> Iterator[Callable[[date, str | bytes], Outcome]]:
     """Return a function that judges a body as Sofascore's answer for a day."""
     judge = Judge(SOFASCORE, UTC)
-    yield lambda day, body: judge.judge(day, body.decode() if isinstance(body, bytes) else body)
+    yield lambda day, body: judge.judge(day, body.encode() if isinstance(body, str) else body)
     judge.close()
 
 

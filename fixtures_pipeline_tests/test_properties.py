@@ -46,13 +46,13 @@ def settle(store: FixtureStore, outcome: Outcome) -> None:
 @leisurely
 @given(st.text())
 def test_any_text_as_a_body(body: str) -> None:
-    assert isinstance(JUDGE.judge(DAY, body), DayFailed | DayLoaded)
+    assert isinstance(JUDGE.judge(DAY, body.encode()), DayFailed | DayLoaded)
 
 
 @leisurely
 @given(json_values)
 def test_any_json_as_a_body(value: Any) -> None:
-    outcome = JUDGE.judge(DAY, json.dumps(value))
+    outcome = JUDGE.judge(DAY, json.dumps(value).encode())
     assert isinstance(outcome, DayFailed)
     assert outcome.error_type in {ErrorType.DATA_STRUCTURE_ERROR, ErrorType.DEFAULT_DATA_ERROR}
 
@@ -60,7 +60,7 @@ def test_any_json_as_a_body(value: Any) -> None:
 @leisurely
 @given(st.lists(json_values, max_size=5))
 def test_any_list_of_events(listed: list[Any]) -> None:
-    settle(fresh_store(), JUDGE.judge(DAY, json.dumps({"events": listed})))
+    settle(fresh_store(), JUDGE.judge(DAY, json.dumps({"events": listed}).encode()))
 
 
 paths = st.lists(st.integers(min_value=0, max_value=40), min_size=1, max_size=5)
@@ -81,7 +81,7 @@ def mutated(value: Any, path: list[int], new: Any) -> Any:
 @given(paths, json_values)
 def test_any_part_of_a_good_answer_may_be_something_else(path: list[int], new: Any) -> None:
     answer = mutated(json.loads(good_body(DAY)), [0, *path], new)
-    settle(fresh_store(), JUDGE.judge(DAY, json.dumps(answer)))
+    settle(fresh_store(), JUDGE.judge(DAY, json.dumps(answer).encode()))
 
 
 @leisurely
@@ -91,14 +91,14 @@ def test_any_mutation_of_a_recorded_day(data: st.DataObject, real_days: dict[dat
     answer = json.loads(real_days[day])
     for _ in range(data.draw(st.integers(1, 4))):
         answer = mutated(answer, [0, *data.draw(paths)], data.draw(json_values))
-    settle(fresh_store(), JUDGE.judge(day, json.dumps(answer)))
+    settle(fresh_store(), JUDGE.judge(day, json.dumps(answer).encode()))
 
 
 @leisurely
 @given(cut=st.integers(min_value=0, max_value=5000), junk=st.text(max_size=3))
 def test_any_truncated_or_damaged_answer(cut: int, junk: str) -> None:
     body = good_body(DAY).decode()
-    settle(fresh_store(), JUDGE.judge(DAY, body[:cut] + junk))
+    settle(fresh_store(), JUDGE.judge(DAY, (body[:cut] + junk).encode()))
 
 
 #: A history: which days are loaded with which answer (events listed with which shift in days), or fail.
@@ -120,7 +120,7 @@ def outcomes_of(history: list[tuple[int, dict[int, int] | None]]) -> list[Outcom
             made.append(DayFailed(day, ErrorType.TIMEOUT_ERROR, "Too slow."))
         else:
             body = [event(number, START + shift * 86400) for number, shift in listed.items()]
-            made.append(JUDGE.judge(day, json.dumps({"events": body})))
+            made.append(JUDGE.judge(day, json.dumps({"events": body}).encode()))
     return made
 
 
@@ -160,7 +160,7 @@ def test_the_order_of_loading_does_not_matter_while_no_event_moves(
     ids = {(offset, number): offset * 1000 + number for offset, numbers in days.items() for number in numbers}
     listed = [event(key, START + offset * 86400 + 3600) for (offset, _), key in ids.items()]
     history: list[Outcome] = [
-        JUDGE.judge(DAY + timedelta(days=offset), json.dumps({"events": listed})) for offset in days
+        JUDGE.judge(DAY + timedelta(days=offset), json.dumps({"events": listed}).encode()) for offset in days
     ]
     sorted_store, shuffled_store = fresh_store(), fresh_store()
     sorted_store.load(history)
@@ -189,7 +189,7 @@ def test_a_failure_after_a_load_leaves_the_loaded_rows_identical(
 def test_a_recorded_day_comes_back_from_the_store_as_it_was(real_days: dict[date, bytes]) -> None:
     for day, body in real_days.items():
         store = fresh_store()
-        store.load([JUDGE.judge(day, body.decode())])
+        store.load([JUDGE.judge(day, body)])
         [row] = table(store, "fixture_days")
         assert json.loads(row["data"]) == events(body)
 

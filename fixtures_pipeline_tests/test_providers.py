@@ -193,7 +193,7 @@ READINGS = {
 def judge(provider: str, day: date, body: bytes | str) -> Outcome:
     with_zone = Judge(PROVIDERS[provider], ZONE)
     try:
-        return with_zone.judge(day, body.decode() if isinstance(body, bytes) else body)
+        return with_zone.judge(day, body.encode() if isinstance(body, str) else body)
     finally:
         with_zone.close()
 
@@ -268,7 +268,7 @@ def test_shoot_outs_and_extra_time_are_told_from_the_score(tmp_path: Path) -> No
         store = FixtureStore(tmp_path / f"{name}.duckdb", PROVIDERS[name], ZONE)
         days = Counter(row["kickoff"].astimezone(UTC).date() for row in expected.values())
         for day in days:
-            store.load([DayLoaded(day, json.dumps(answer), len(expected), in_progress=False)])
+            store.load([DayLoaded(day, json.dumps(answer).encode(), len(expected), in_progress=False)])
         found = {row["event_id"]: row for row in table(store, "fixtures")}
         assert any(row["home_penalties"] is not None for row in found.values())
         for key, row in expected.items():
@@ -449,7 +449,7 @@ def test_a_quota_a_day_is_counted_across_runs(api: FaultServer, tmp_path: Path) 
 
 def test_the_zone_of_the_operator_decides_what_belongs_to_a_day() -> None:
     berlin = Judge(PROVIDERS["football-data"], ZoneInfo("Europe/Berlin"))
-    late = football_data_body(DAY).decode().replace("T12:00:00Z", "T23:30:00Z")
+    late = football_data_body(DAY).replace(b"T12:00:00Z", b"T23:30:00Z")
     assert isinstance(berlin.judge(DAY, late), DayFailed)
     assert isinstance(berlin.judge(date(2025, 3, 4), late), DayLoaded)
     berlin.close()

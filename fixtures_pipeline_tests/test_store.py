@@ -24,7 +24,7 @@ NOON = {MONDAY: 1741003200, TUESDAY: 1741089600, WEDNESDAY: 1741176000}
 
 
 def failure(day: date, error_type: ErrorType = ErrorType.API_ERROR, message: str = "It broke.") -> DayFailed:
-    return DayFailed(day, error_type, message, http_status=500, body='{"error": 1}')
+    return DayFailed(day, error_type, message, http_status=500, body=b'{"error": 1}')
 
 
 def answer(*listed: dict[str, object]) -> str:

@@ -15,6 +15,9 @@ from typing import Any
 #: Statuses of `fixtures.status` under which an event can still change.
 OPEN_STATUSES = ("scheduled", "live", "suspended", "unknown")
 
+#: `Provider.refusal` of one that says nothing beside the status.
+NO_REFUSAL = "NULL::STRUCT(error_type VARCHAR, message VARCHAR, permanent BOOLEAN)"
+
 #: Words for the mappings below: macros that every DuckDB session which reads answers creates. Answers may hold anything
 #: anywhere, so each word gives NULL for what it cannot read and never fails.
 SQL_WORDS = (
@@ -75,7 +78,7 @@ class Provider:
     columns: Mapping[str, str]
     base_url: str | None = None
     key_header: str | None = None
-    refusal: str = "NULL::STRUCT(error_type VARCHAR, message VARCHAR, permanent BOOLEAN)"
+    refusal: str = NO_REFUSAL
     pause: Callable[[Mapping[str, str]], float] = lambda headers: 0.0  # noqa: ARG005 - most providers say nothing
     requests_per_second: float = 10
     requests_per_day: int | None = None

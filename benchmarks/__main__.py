@@ -1,0 +1,187 @@
+"""Runs every measurement against its baseline, in turn and several times, and prints a table of medians.
+
+Times differ from machine to machine and from minute to minute; the ratios are what counts.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from benchmarks import answers
+
+_SEASON, _STRETCH = 366, 60
+
+
+def main() -> None:
+    """Measure everything and print the table."""
+    table = _Table()
+    with TemporaryDirectory(prefix="bench-") as name:
+        folder = Path(name)
+        _imports(table)
+        _loads(table, folder)
+        _history(table, folder)
+    table.show()
+
+
+def _loads(table: "_Table", folder: Path) -> None:
+    sets = [("sample", answers.write_sample_days, _STRETCH, 5), ("sample", answers.write_sample_days, _SEASON, 3)]
+    if answers.RECORDED.exists():
+        sets.insert(1, ("recorded", answers.write_recorded_days, _STRETCH, 5))
+    memory = {}
+    for kind, write, number, rounds in sets:
+        bodies = folder / f"{kind}-{number}"
+        bodies.mkdir()
+        write(bodies, number)
+        with answers.served(bodies) as url:
+            tasks = ["floor", "pipeline", "sequential"]
+            measured = _in_turn(tasks, rounds, url, number, folder)
+            what = f"{number} {kind} days, fetch to commit"
+            rates = {task: number / figures["seconds"] for task, figures in measured.items()}
+            table.add(what, rates["pipeline"], "days/s", "floor", rates["floor"], ">=", 0.8)
+            table.add(what, rates["pipeline"], "days/s", "sequential", rates["sequential"], ">=", 4)
+            table.add(
+                f"{number} {kind} days, file",
+                measured["pipeline"]["file"],
+                "MB",
+                "SQLite, JSON",
+                measured["sequential"]["file"],
+                "<=",
+                0.1,
+            )
+            memory[kind, number] = measured["pipeline"]["megabytes"]
+            if number == _SEASON:
+                run = _in_turn(["dagster_events", "dagster_run"], rounds, url, number, folder)
+                events = run["dagster_events"]["seconds"]
+                table.add(
+                    f"{number} {kind} days, Dagster run ({run['dagster_run']['events']:.0f} log entries)",
+                    run["dagster_run"]["seconds"],
+                    "s",
+                    f"floor + bare log of {run['dagster_events']['events']:.0f}",
+                    measured["floor"]["seconds"] + events,
+                    "<=",
+                    1.2,
+                )
+    table.add(
+        f"peak memory, {_SEASON} days",
+        memory["sample", _SEASON],
+        "MB",
+        f"{_STRETCH} days",
+        memory["sample", _STRETCH],
+        "<=",
+        1.2,
+        limit=500,
+    )
+
+
+def _in_turn(tasks: Sequence[str], rounds: int, url: str, days: int, folder: Path) -> dict[str, dict[str, float]]:
+    """Run tasks one after the other, so many times; return the medians of their figures."""
+    found: dict[str, list[dict[str, float]]] = {task: [] for task in tasks}
+    for _ in range(rounds):
+        for task in tasks:
+            with TemporaryDirectory(dir=folder) as place:
+                figures = _run("measure", task, url, str(days), place)
+                # One file each: the database.
+                figures["file"] = max(path.stat().st_size for path in Path(place).iterdir()) / 1e6
+                found[task].append(figures)
+                _say(f"{task}, {days} days: {figures['seconds']:.2f} s, {figures['megabytes']:.0f} MB")
+    return {
+        task: {name: median(figures[name] for figures in rounds_) for name in rounds_[0]}
+        for task, rounds_ in found.items()
+    }
+
+
+def _history(table: "_Table", folder: Path) -> None:
+    found = _run("history", str(folder))
+    for what, name, allowed, limit in (
+        ("one day loaded again, 20 years stored", "reload", 1.5, None),
+        ("checks of a day's run, 20 years stored", "checks", 3, 2),
+        ("checks over all days, 20 years stored", "checks_all_days", None, None),
+    ):
+        one, twenty = found[name]
+        table.add(what, twenty, "s", "1 year stored", one, "<=", allowed, limit=limit)
+
+
+def _imports(table: "_Table") -> None:
+    clock = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
+    seconds: dict[str, list[float]] = {"dagster": [], "fixtures_pipeline.definitions": []}
+    for _ in range(7):
+        for module, found in seconds.items():
+            command = [sys.executable, "-c", clock.format(module)]
+            found.append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    alone, both = (median(found) for found in seconds.values())
+    table.add("loading the code location", both, "s", "import dagster", alone, "+<=", 0.5)
+
+
+def _run(module: str, *arguments: str) -> Any:  # noqa: ANN401 - what the module prints
+    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def _say(progress: str) -> None:
+    print(progress, file=sys.stderr, flush=True)
+
+
+class _Table:
+    """Collects rows and prints them as Markdown."""
+
+    def __init__(self) -> None:
+        self._rows = [("figure", "here", "against", "", "ratio", "aim", "met")]
+
+    def add(
+        self,
+        what: str,
+        value: float,
+        unit: str,
+        against: str,
+        baseline: float,
+        relation: str,
+        aim: float | None,
+        limit: float | None = None,
+    ) -> None:
+        """Add a row: a value, its baseline, and which ratio (or, for `+<=`, difference) is aimed at.
+
+        Args:
+            what: What was measured.
+            value: The median.
+            unit: Of value and baseline.
+            against: What the baseline is.
+            baseline: Its median.
+            relation: `>=` or `<=` for the ratio, `+<=` for the difference.
+            aim: The bound; None where none was set.
+            limit: A bound on the value itself.
+        """
+        compared = value - baseline if relation == "+<=" else value / baseline
+        met = aim is None or (compared >= aim if relation == ">=" else compared <= aim)
+        met = met and (limit is None or value <= limit)
+        bounds = "" if aim is None else f"{relation} {aim:g}"
+        if limit is not None:
+            bounds += f", <= {limit:g} {unit}"
+        shown = f"+{compared:.2f} {unit}" if relation == "+<=" else f"{compared:.2f}"
+        self._rows.append(
+            (
+                what,
+                f"{value:.3g} {unit}",
+                against,
+                f"{baseline:.3g} {unit}",
+                shown,
+                bounds,
+                "" if aim is None else "yes" if met else "NO",
+            )
+        )
+
+    def show(self) -> None:
+        """Print the table."""
+        widths = [max(map(len, column)) for column in zip(*self._rows, strict=True)]
+        for number, row in enumerate(self._rows):
+            print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")
+            if number == 0:
+                print("|" + "|".join("-" * (width + 2) for width in widths) + "|")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""What a long history costs: `python -m benchmarks.history FOLDER` stores one year and twenty, and prints the figures.
+
+Both stores are measured in turn, in one process, with the same days loaded and checked.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from datetime import date, timedelta
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from zoneinfo import ZoneInfo
+
+from dagster import DagsterInstance
+
+from benchmarks.answers import history
+from fixtures_pipeline.checks import day_evaluations, rule_result
+from fixtures_pipeline.judge import Judge
+from fixtures_pipeline.outcome import DayLoaded
+from fixtures_pipeline.providers.sofascore import SOFASCORE
+from fixtures_pipeline.rules import RULES
+from fixtures_pipeline.store import FixtureStore
+
+YEARS = (1, 20)
+EVENTS = 200
+ROUNDS = 9
+_UTC = ZoneInfo("UTC")
+_DAYS_A_LOAD = 73
+
+
+def build(path: Path, years: int) -> FixtureStore:
+    """Store so many years; the answers are not judged, which is not what is measured here."""
+    store = FixtureStore(path, SOFASCORE, _UTC)
+    answers = history(years, EVENTS)
+    while loads := [DayLoaded(day, body.encode(), EVENTS, False) for day, body in islice(answers, _DAYS_A_LOAD)]:
+        store.load(loads)
+    return store
+
+
+def reload(store: FixtureStore, day: date, body: str) -> float:
+    """Return the seconds that judging and storing a day again take."""
+    judge = Judge(SOFASCORE, _UTC)
+    started = time.perf_counter()
+    outcome = judge.judge(day, body.encode())
+    [stored] = store.load([outcome])
+    seconds = time.perf_counter() - started
+    assert stored.fixtures == EVENTS
+    return seconds
+
+
+def check(store: FixtureStore, instance: DagsterInstance, days: Sequence[date] | None, today: date) -> float:
+    """Return the seconds that all checks of a run over `days` take; None checks every day there is."""
+    started = time.perf_counter()
+    assert all(one.passed for one in day_evaluations(store, instance, days))
+    for rule in RULES:
+        assert rule_result(rule, store, days, today).passed
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Build both stores, measure them in turn, print medians in seconds."""
+    folder = Path(sys.argv[1])
+    stores = {years: build(folder / f"{years}.duckdb", years) for years in YEARS}
+    answers = dict(islice(history(1, EVENTS), 200, 200 + ROUNDS))
+    today = max(answers) + timedelta(days=20 * 365)
+    figures: dict[str, dict[int, list[float]]] = {
+        name: {years: [] for years in YEARS} for name in ("reload", "checks", "checks_all_days")
+    }
+    with DagsterInstance.ephemeral() as instance:
+        for number, (day, body) in enumerate(answers.items()):
+            for years, store in stores.items():
+                # The scores change, as they do on a real day.
+                changed = body.replace('"current":1', f'"current":{2 + number}')
+                figures["reload"][years].append(reload(store, day, changed))
+                figures["checks"][years].append(check(store, instance, [day], today))
+        for years, store in stores.items():
+            figures["checks_all_days"][years].append(check(store, instance, None, today))
+    medians = {name: [median(by_years[years]) for years in YEARS] for name, by_years in figures.items()}
+    print(json.dumps(medians))
+
+
+if __name__ == "__main__":
+    main()
