@@ -106,7 +106,7 @@ class Judge:
         Returns:
             What becomes of the day; sizes and times are left for the caller to fill in.
         """
-        # NaN and Infinity, as Python writes them, are no JSON, but DuckDB would keep them and hand them to people's tools.
+        # NaN and Infinity, as Python writes them, are no JSON, but DuckDB would keep them and hand them on.
         row = None if b"NaN" in body or b"Infinity" in body else self._read(day, body)
         if row is None:
             try:
