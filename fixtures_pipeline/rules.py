@@ -70,8 +70,7 @@ RULES = (
         sentence="Every loaded day has exactly the events that its stored answer lists for it.",
         remedy="Something else than this project has written to the tables: load the days named here again.",
         query="""
-            WITH listed AS (FROM listed_fixtures($days)),
-            kept AS (
+            WITH kept AS (
                 SELECT date, event_id FROM fixtures WHERE $days IS NULL OR list_contains($days, date)
                 UNION ALL
                 SELECT date, event_id FROM superseded_fixtures WHERE $days IS NULL OR list_contains($days, date)
@@ -80,7 +79,7 @@ RULES = (
                 date AS day,
                 count(*) FILTER (kept.event_id IS NULL) AS missing,
                 count(*) FILTER (listed.event_id IS NULL) AS surplus
-            FROM listed FULL JOIN kept USING (date, event_id)
+            FROM listed_fixtures AS listed FULL JOIN kept USING (date, event_id)
             WHERE listed.event_id IS NULL OR kept.event_id IS NULL
             GROUP BY date
             ORDER BY date

@@ -36,6 +36,8 @@ TABLES = ("fixture_days", "fixtures", "fixture_errors", "load_log")
 _CONFIG = {"storage_compatibility_version": "v1.5.0", "vacuum_rebuild_indexes": 50_000, "max_vacuum_tasks": 0}
 _MERGE_TASKS = 100
 _LOG_BLOCKS = 32
+#: Stored answers that are read at once.
+_DAYS_LISTED = 32
 
 
 class StoreError(Exception):
@@ -301,13 +303,13 @@ class FixtureStore:
 
     # Reading
 
-    def query(self, sql: str, parameters: Mapping[str, object] | None = None) -> list[dict[str, Any]]:
+    def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Run one reading query and return its column names and rows.
 
         Args:
             sql: A query whose text is constant; what varies goes into `parameters`. Besides the tables it can read
-                `listed_fixtures(days)`: `date` and `event_id` of what the stored answers of these days, or of all if
-                NULL, list for their own day.
+                `listed_fixtures`: `date` and `event_id` of what the stored answers of `$days`, or of all days if that
+                is NULL, list for their own day.
             parameters: Values for the `$name`s in `sql`; ones that `sql` does not mention are left out.
 
         Raises:
@@ -317,31 +319,41 @@ class FixtureStore:
         given = {name: value for name, value in (parameters or {}).items() if re.search(rf"\${name}\b", sql)}
         with self._reading() as connection:
             if "listed_fixtures" in sql:
-                self._add_listed_fixtures(connection)
+                self._list_fixtures(connection, (parameters or {}).get("days"))
             cursor = connection.execute(sql, given)
             names = [column[0] for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
-    def _add_listed_fixtures(self, connection: duckdb.DuckDBPyConnection) -> None:
-        columns = self._provider.columns
-        structure = self._provider.structure_of("event_id", "kickoff")
+    def _list_fixtures(self, connection: duckdb.DuckDBPyConnection, days: Sequence[date] | None) -> None:
+        """Make the table `listed_fixtures` that queries may read.
+
+        A few days at a time: DuckDB would have up to 2,048 answers in memory at once, and what it makes of them.
+        """
         for word in SQL_WORDS:
             connection.execute(f"CREATE TEMP MACRO {word}")
+        connection.execute("CREATE TEMP TABLE listed_fixtures (date DATE, event_id BIGINT)")
+        columns = self._provider.columns
+        structure = self._provider.structure_of("event_id", "kickoff")
         # S608: the provider's constants and the name of a time zone are the only text put into this statement.
-        connection.execute(
-            f"""
-            CREATE TEMP MACRO listed_fixtures(days) AS TABLE
+        insert = f"""
+            INSERT INTO listed_fixtures
             SELECT date, event_id
             FROM (
                 SELECT date, {columns["event_id"]} AS event_id, {columns["kickoff"]} AS kickoff
                 FROM (
                     SELECT date, unnest(from_json(data, '[{structure}]')) AS e FROM fixture_days
-                    WHERE days IS NULL OR list_contains(days, date)
+                    WHERE date BETWEEN $first AND $last AND ($days IS NULL OR list_contains($days, date))
                 )
             )
             WHERE kickoff IS NULL OR timezone('{self._zone}', kickoff)::DATE = date
-            """  # noqa: S608
-        )
+        """  # noqa: S608
+        stored = connection.execute(
+            "SELECT date FROM fixture_days WHERE $days IS NULL OR list_contains($days, date) ORDER BY date",
+            {"days": days},
+        ).fetchall()
+        for start in range(0, len(stored), _DAYS_LISTED):
+            [first], [last] = stored[start], stored[start : start + _DAYS_LISTED][-1]
+            connection.execute(insert, {"first": first, "last": last, "days": days})
 
     def dataframe(self, table: str) -> "pandas.DataFrame":
         """Return one of the project's tables as a data frame, for notebooks.
@@ -369,6 +381,8 @@ class FixtureStore:
         except OSError as error:
             raise StoreError(f"The folder {self.path.parent} cannot be made: {error.strerror}.") from error
         with self._opened(read_only=False, unusable=(duckdb.Error,)) as connection:
+            # A load is too small to be shared out: a second thread only touches memory of its own.
+            connection.execute("SET threads = 1")
             self._migrate(connection)
             self._belongs(connection)
             for word in SQL_WORDS:
