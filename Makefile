@@ -6,7 +6,7 @@ BIN := .venv/bin
 TESTS ?= test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-ui screenshots check lock clean
+.PHONY: help run test test-all test-ui screenshots bench check lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -25,6 +25,9 @@ test-ui: .venv/dev ## Run the tests in a browser (needs Debian's chromium)
 
 screenshots: .venv/dev ## Take the pictures of the docs anew
 	SCREENSHOTS=1 $(BIN)/pytest -m ui
+
+bench: .venv/dev ## Measure speed, memory and size against baselines (some ten minutes)
+	$(BIN)/python -W ignore -m benchmarks
 
 check: .venv/dev ## Lint, format, types, definitions and tests: what CI runs
 	$(BIN)/ruff check

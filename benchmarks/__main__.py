@@ -29,9 +29,9 @@ def main() -> None:
 
 
 def _loads(table: "_Table", folder: Path) -> None:
-    sets = [("sample", answers.write_sample_days, _STRETCH, 5), ("sample", answers.write_sample_days, _SEASON, 3)]
+    sets = [("sample", answers.write_sample_days, _STRETCH, 3), ("sample", answers.write_sample_days, _SEASON, 2)]
     if answers.RECORDED.exists():
-        sets.insert(1, ("recorded", answers.write_recorded_days, _STRETCH, 5))
+        sets.insert(1, ("recorded", answers.write_recorded_days, _STRETCH, 3))
     memory = {}
     for kind, write, number, rounds in sets:
         bodies = folder / f"{kind}-{number}"
@@ -55,7 +55,7 @@ def _loads(table: "_Table", folder: Path) -> None:
             )
             memory[kind, number] = measured["pipeline"]["megabytes"]
             if number == _SEASON:
-                run = _in_turn(["dagster_events", "dagster_run"], rounds, url, number, folder)
+                run = _in_turn(["dagster_events", "dagster_run"], 1, url, number, folder)
                 events = run["dagster_events"]["seconds"]
                 table.add(
                     f"{number} {kind} days, Dagster run ({run['dagster_run']['events']:.0f} log entries)",

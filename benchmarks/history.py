@@ -25,7 +25,7 @@ from fixtures_pipeline.store import FixtureStore
 
 YEARS = (1, 20)
 EVENTS = 200
-ROUNDS = 9
+ROUNDS = 5
 _UTC = ZoneInfo("UTC")
 _DAYS_A_LOAD = 73
 

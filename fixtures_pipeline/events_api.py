@@ -36,7 +36,7 @@ from fixtures_pipeline.outcome import NEVER, DayFailed, DayLoaded, ErrorType, Ou
 from fixtures_pipeline.providers.base import Provider
 
 #: Most outcomes that `EventsApi.fetch` gives at once, and the seconds it gathers them for.
-BATCH_DAYS = 24
+BATCH_DAYS = 32
 BATCH_SECONDS = 1.0
 
 _USER_AGENT = f"fixtures-pipeline/{version('fixtures-pipeline')} (daily football fixtures; requests)"

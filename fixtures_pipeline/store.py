@@ -33,7 +33,13 @@ TABLES = ("fixture_days", "fixtures", "fixture_errors", "load_log")
 # A new block of rows for every load, never merged by the way: DuckDB would otherwise rewrite the last 122,880 rows of
 # a table, JSON and all, whenever one is added. `_tidy` merges them when there are many
 # (https://github.com/duckdb/duckdb/pull/18829, https://github.com/duckdb/duckdb/pull/21769).
-_CONFIG = {"storage_compatibility_version": "v1.5.0", "vacuum_rebuild_indexes": 50_000, "max_vacuum_tasks": 0}
+# Small blocks of bytes, as each load leaves some half empty: at 256 KiB, the default, a file is half as large again.
+_CONFIG = {
+    "storage_compatibility_version": "v1.5.0",
+    "default_block_size": 65_536,
+    "vacuum_rebuild_indexes": 50_000,
+    "max_vacuum_tasks": 0,
+}
 _MERGE_TASKS = 100
 _LOG_BLOCKS = 32
 #: Stored answers that are read at once.
@@ -94,6 +100,7 @@ class FixtureStore:
         self._provider = provider
         self._zone = zone
         self._lock_timeout = lock_timeout
+        self._tidied = False
         mapped = [f"{expression} AS {name}" for name, expression in provider.columns.items()]
         # In the order of the table: its second column is the day that owns the row.
         self._columns = ", ".join([*mapped[:1], "date", *mapped[1:]])
@@ -387,7 +394,10 @@ class FixtureStore:
             self._belongs(connection)
             for word in SQL_WORDS:
                 connection.execute(f"CREATE TEMP MACRO {word}")
-            _tidy(connection)
+            if not self._tidied:
+                # Looking takes as long as storing a day: once a run is enough.
+                _tidy(connection)
+                self._tidied = True
             yield connection
 
     @contextmanager
