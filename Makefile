@@ -27,7 +27,7 @@ screenshots: .venv/dev ## Take the pictures of the docs anew
 	SCREENSHOTS=1 $(BIN)/pytest -m ui
 
 bench: .venv/dev ## Measure speed, memory and size against baselines (some ten minutes)
-	$(BIN)/python -W ignore -m benchmarks
+	@PYTHONWARNINGS=ignore $(BIN)/python -m benchmarks
 
 check: .venv/dev ## Lint, format, types, definitions and tests: what CI runs
 	$(BIN)/ruff check
