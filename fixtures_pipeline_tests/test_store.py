@@ -6,13 +6,17 @@ import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import duckdb
+import pandas
 import pytest
 
+from fixtures_pipeline.judge import Judge
 from fixtures_pipeline.outcome import NEVER, DayFailed, ErrorType, Outcome
 from fixtures_pipeline.providers import PROVIDERS
-from fixtures_pipeline.store import FixtureStore, StoreError, StoreLockedError, StoreMissingError
+from fixtures_pipeline.store import TABLES, FixtureStore, StoreError, StoreLockedError, StoreMissingError
+from fixtures_pipeline.tables import COLUMNS
 from fixtures_pipeline_tests.conftest import SOFASCORE, UTC, table
 from fixtures_pipeline_tests.fault_server import event, good_body
 from fixtures_pipeline_tests.oracle import assert_rules
@@ -170,6 +174,73 @@ def test_many_loads_leave_the_file_compact(store: FixtureStore, judged: Judged) 
     assert len(table(store, "load_log")) == 60
 
 
+class TestADataFrame:
+    """A table for notebooks: the same types whatever it holds, and the file free again."""
+
+    ISTANBUL = ZoneInfo("Europe/Istanbul")
+
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> FixtureStore:
+        return FixtureStore(tmp_path / "istanbul.duckdb", SOFASCORE, self.ISTANBUL, lock_timeout=5)
+
+    def load(self, store: FixtureStore) -> None:
+        judge = Judge(SOFASCORE, self.ISTANBUL)
+        unplayed = {**event(2, None), "homeScore": {}, "awayScore": {}, "homeTeam": {"name": "New"}}
+        store.load([judge.judge(MONDAY, answer(event(1, NOON[MONDAY]), unplayed).encode())])
+        store.load([DayFailed(TUESDAY, ErrorType.AUTH_ERROR, "Not in the plan.", retry_at=NEVER)])
+        judge.close()
+
+    def test_has_the_columns_and_rows_of_each_table(self, store: FixtureStore) -> None:
+        self.load(store)
+        for name in TABLES:
+            frame = store.dataframe(name)
+            assert list(frame.columns) == [column.name for column in COLUMNS[name]]
+            assert len(frame) == len(table(store, name)) > 0
+
+    @pytest.mark.parametrize("filled", [True, False])
+    def test_has_types_that_do_not_depend_on_its_rows(self, store: FixtureStore, filled: bool) -> None:
+        self.load(store) if filled else store.load([])
+        types = {"DATE": "datetime64[us]", "TIMESTAMPTZ": "datetime64[us, Europe/Istanbul]", "INTEGER": "Int32"}
+        types |= {"BIGINT": "Int64", "BOOLEAN": "bool"}
+        for name in TABLES:
+            shown = store.dataframe(name).dtypes.astype(str).to_dict()
+            for column in COLUMNS[name]:
+                assert shown[column.name] == types.get(column.type, shown[column.name]), (name, column.name)
+
+    def test_has_times_of_the_stores_zone_whole_numbers_and_gaps(self, store: FixtureStore) -> None:
+        self.load(store)
+        fixtures = store.dataframe("fixtures").set_index("event_id")
+        assert fixtures.loc[1, "kickoff"] == pandas.Timestamp("2025-03-03 15:00", tz="Europe/Istanbul")
+        assert fixtures.loc[1, "date"] == pandas.Timestamp("2025-03-03")
+        assert str(fixtures.loc[1, "home_score"]) == "1"
+        assert fixtures.loc[2, "kickoff"] is pandas.NaT
+        assert fixtures.loc[2, "home_score"] is pandas.NA
+        assert fixtures.loc[2, "home_team_id"] is pandas.NA
+        errors = store.dataframe("fixture_errors")
+        assert errors.loc[0, "retry_at"] == NEVER
+        assert errors.loc[0, "http_status"] is pandas.NA
+
+    def test_leaves_the_file_to_others(self, store: FixtureStore) -> None:
+        self.load(store)
+        frame = store.dataframe("fixtures")
+        with holding(store.path, seconds=30):
+            assert len(frame) == 2
+
+    def test_is_made_while_others_read(self, store: FixtureStore) -> None:
+        self.load(store)
+        with holding(store.path, seconds=30, read_only=True):
+            assert len(store.dataframe("fixtures")) == 2
+
+    def test_of_no_table_of_the_project_is_refused(self, store: FixtureStore) -> None:
+        self.load(store)
+        with pytest.raises(ValueError, match="no table 'store_info', only fixture_days, fixtures"):
+            store.dataframe("store_info")
+
+    def test_of_nothing_says_that_nothing_has_been_loaded(self, store: FixtureStore) -> None:
+        with pytest.raises(StoreMissingError, match="Nothing has been loaded yet"):
+            store.dataframe("fixtures")
+
+
 class TestTheFile:
     """Who may open it, and what is said when it cannot be used."""
 
@@ -190,8 +261,6 @@ class TestTheFile:
             other.load([failure(MONDAY)])
 
     def test_of_another_time_zone_is_refused(self, store: FixtureStore, judged: Judged) -> None:
-        from zoneinfo import ZoneInfo
-
         store.load([judged(MONDAY, good_body(MONDAY))])
         other = FixtureStore(store.path, SOFASCORE, ZoneInfo("Europe/Istanbul"))
         with pytest.raises(StoreError, match="holds days of the time zone UTC"):
@@ -231,11 +300,12 @@ class TestTheFile:
 
 
 class holding:  # noqa: N801 - reads as a word in `with`
-    """Another process that has the file open for writing."""
+    """Another process that has the file open, for writing unless it is said otherwise."""
 
-    def __init__(self, path: Path, seconds: float) -> None:
+    def __init__(self, path: Path, seconds: float, *, read_only: bool = False) -> None:
         self._code = (
-            f"import duckdb, time; c = duckdb.connect({str(path)!r}); print('open', flush=True); time.sleep({seconds})"
+            f"import duckdb, time; c = duckdb.connect({str(path)!r}, read_only={read_only}); "
+            f"print('open', flush=True); time.sleep({seconds})"
         )
 
     def __enter__(self) -> "subprocess.Popen[str]":
