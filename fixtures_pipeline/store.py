@@ -43,6 +43,8 @@ _CONFIG = {
 }
 _MERGE_TASKS = 100
 _LOG_BLOCKS = 32
+#: Loads from one look at the blocks to the next: looking takes as long as storing a day.
+_LOADS_A_LOOK = 16
 #: Stored answers that are read at once.
 _DAYS_LISTED = 32
 
@@ -104,7 +106,7 @@ class FixtureStore:
         self._provider = provider
         self._zone = zone
         self._lock_timeout = lock_timeout
-        self._tidied = False
+        self._loads = 0
         mapped = [f"{expression} AS {name}" for name, expression in provider.columns.items()]
         # In the order of the table: its second column is the day that owns the row.
         self._columns = ", ".join([*mapped[:1], "date", *mapped[1:]])
@@ -409,10 +411,9 @@ class FixtureStore:
             self._belongs(connection)
             for word in SQL_WORDS:
                 connection.execute(f"CREATE TEMP MACRO {word}")
-            if not self._tidied:
-                # Looking takes as long as storing a day: once a run is enough.
+            if self._loads % _LOADS_A_LOOK == 0:
                 _tidy(connection)
-                self._tidied = True
+            self._loads += 1
             yield connection
 
     @contextmanager
