@@ -21,7 +21,7 @@ from dagster import (
     multi_asset,
 )
 
-from fixtures_pipeline import checks
+from fixtures_pipeline import checks, notify
 from fixtures_pipeline.loading import load_days as load
 from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.outcome import DayFailed
@@ -99,13 +99,19 @@ def loading_asset(settings: Settings, partitions: DailyPartitionsDefinition) -> 
     def load_days(context: AssetExecutionContext) -> Iterator[_Event]:
         store = open_store(settings)
         days = _days(context)
+        news = notify.News(settings.provider)
         try:
             if context.selected_asset_keys:
-                yield from _load(context, settings, store, days or [])
+                yield from _load(context, settings, store, days or [], news)
             yield from _checks(context, settings, store, days)
         except (StoreError, SettingsError) as error:
             # The one thing that no row can record. `from None`: the sentence says it all.
             raise Failure(description=str(error)) from None
+        finally:
+            # However the run ends: what was committed would be no news in the next one.
+            if news and settings.receivers:
+                for complaint in notify.send(news.digest(), settings.receivers):
+                    context.log.warning(f"FIXTURES_NOTIFY: {complaint}")
 
     return load_days
 
@@ -127,11 +133,17 @@ def _days(context: AssetExecutionContext) -> list[date] | None:
 
 
 def _load(
-    context: AssetExecutionContext, settings: Settings, store: FixtureStore, days: Sequence[date]
+    context: AssetExecutionContext,
+    settings: Settings,
+    store: FixtureStore,
+    days: Sequence[date],
+    news: notify.News,
 ) -> Iterator[_Event]:
     progress = _Progress(context, len(days))
     for batch in load(settings, days, context.run.run_id):
+        news.add(batch)
         [rows] = store.query(_ROW_COUNTS)
+        news.open_days = rows["fixture_errors"]
         for stored in batch:
             if isinstance(stored.outcome, DayFailed):
                 context.log.warning(f"{stored.day} {stored.outcome.error_type}: {stored.outcome.message}")

@@ -32,7 +32,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from fixtures_pipeline.judge import Judge, excerpt
-from fixtures_pipeline.outcome import NEVER, DayFailed, DayLoaded, ErrorType, Outcome
+from fixtures_pipeline.outcome import NEVER, REFUSALS, DayFailed, DayLoaded, ErrorType, Outcome
 from fixtures_pipeline.providers.base import Provider
 
 #: Most outcomes that `EventsApi.fetch` gives at once, and the seconds it gathers them for.
@@ -219,10 +219,7 @@ class EventsApi:
         size = len(result.content) if isinstance(result, _Answer) else 0
         outcome = replace(outcome, size=size, elapsed_ms=round((time.monotonic() - started) * 1000))
         with self._lock:
-            if isinstance(outcome, DayFailed) and outcome.error_type in {
-                ErrorType.AUTH_ERROR,
-                ErrorType.RATE_LIMIT_ERROR,
-            }:
+            if isinstance(outcome, DayFailed) and outcome.error_type in REFUSALS:
                 # A day outside the plan says nothing about the other days.
                 if outcome.retry_at != NEVER:
                     self._refused.append(outcome)

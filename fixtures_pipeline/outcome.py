@@ -27,6 +27,10 @@ class ErrorType(StrEnum):
     INTEGRITY_ERROR = "INTEGRITY_ERROR"
 
 
+#: The provider refuses whoever asks, whatever the day.
+REFUSALS = frozenset({ErrorType.AUTH_ERROR, ErrorType.RATE_LIMIT_ERROR})
+
+
 @dataclass(frozen=True, slots=True)
 class DayLoaded:
     """A day whose answer is good.

@@ -9,6 +9,11 @@ GIVEN_UP_AFTER = 8
 LONGEST_PAUSE = timedelta(hours=24)
 
 
+def is_given_up(attempts: int, retry_at: datetime | None) -> bool:
+    """Whether a failed day is left to people; the arguments are those of `next_retry`."""
+    return attempts >= GIVEN_UP_AFTER or (retry_at is not None and retry_at >= NEVER)
+
+
 def next_retry(attempts: int, failed_at: datetime, retry_at: datetime | None) -> datetime | None:
     """Return when a failed day may be asked for again; None if it is not worth it.
 
@@ -27,7 +32,7 @@ def next_retry(attempts: int, failed_at: datetime, retry_at: datetime | None) ->
     >>> next_retry(8, failed_at, None) is None
     True
     """
-    if attempts >= GIVEN_UP_AFTER or (retry_at is not None and retry_at >= NEVER):
+    if is_given_up(attempts, retry_at):
         return None
     pause = min(timedelta(hours=2 ** (attempts - 1)), LONGEST_PAUSE)
     return max(failed_at + pause, retry_at or failed_at)

@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     requests_per_day: int | None = Field(default=None, ge=1)
     concurrency: int = Field(default=8, ge=1, le=64)
     lock_timeout: float = Field(default=60, ge=0, le=3600)
+    notify: SecretStr | None = None
 
     @classmethod
     def load(cls, **values: Any) -> "Settings":  # noqa: ANN401 - each field has a type of its own
@@ -112,6 +113,19 @@ class Settings(BaseSettings):
             raise ValueError("a header's name has only letters, digits and hyphens")
         return value
 
+    @field_validator("notify")
+    @classmethod
+    def _urls(cls, value: SecretStr | None) -> SecretStr | None:
+        # Whether Apprise knows the service is found out when a message is sent: importing it takes its time.
+        for position, url in enumerate(_listed(value), 1):
+            if not re.match(r"[A-Za-z][A-Za-z0-9+._-]*://", url):
+                # The entry itself may hold a token.
+                raise ValueError(
+                    f"entry {position} is not a URL such as ntfy://topic; blanks and commas stand between entries, and "
+                    "a comma within one is written %2C"
+                )
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
@@ -141,3 +155,12 @@ class Settings(BaseSettings):
         """Path of the DuckDB file: one a provider unless `db` says otherwise, so that providers never mix."""
         path = self.db or Path("data") / f"{self.provider}.duckdb"
         return (PROJECT_ROOT / path.expanduser()).resolve()
+
+    @property
+    def receivers(self) -> list[str]:
+        """The URLs in `notify`, tokens and all."""
+        return _listed(self.notify)
+
+
+def _listed(value: SecretStr | None) -> list[str]:
+    return re.findall(r"[^\s,]+", value.get_secret_value()) if value else []

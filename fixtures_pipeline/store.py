@@ -65,12 +65,28 @@ class StoreLockedError(StoreError):
 
 
 @dataclass(frozen=True, slots=True)
+class OpenError:
+    """What stood in `fixture_errors` for a day before it failed once more.
+
+    Attributes:
+        error_type: The kind of failure.
+        attempts: Failures in a row until then.
+        retry_at: When the day was worth asking for again, as in `DayFailed`.
+    """
+
+    error_type: str
+    attempts: int
+    retry_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """What stands in the database for one day after an outcome of it was put there.
 
     Attributes:
         outcome: The outcome; a `DayLoaded` that the database refused has become a `DayFailed`.
         attempts: Failures in a row up to now; 0 for a day that loaded.
+        before: The day's error row before it failed once more; None if it had none, or has loaded.
         healed: The day loaded and had an error row before.
         fixtures: Rows of the day in `fixtures`.
         days_version: Hash of the day's stored answer; None for a day that failed.
@@ -79,6 +95,7 @@ class Stored:
 
     outcome: Outcome
     attempts: int = 0
+    before: OpenError | None = None
     healed: bool = False
     fixtures: int = 0
     days_version: str | None = None
@@ -164,12 +181,12 @@ class FixtureStore:
         with _transaction(connection):
             healed = self._delete_errors(connection, loaded)
             kept = self._replace_days(connection, loaded, common) if loaded else {}
-            attempts = self._upsert_errors(connection, failed, common) if failed else {}
+            before = self._upsert_errors(connection, failed, common) if failed else {}
             self._log(connection, outcomes, common | {"run_id": run_id})
         return [
             replace(kept[outcome.day], healed=outcome.day in healed, outcome=outcome)
             if isinstance(outcome, DayLoaded)
-            else Stored(outcome, attempts[outcome.day])
+            else _failure(outcome, before.get(outcome.day))
             for outcome in outcomes
         ]
 
@@ -250,7 +267,13 @@ class FixtureStore:
 
     def _upsert_errors(
         self, connection: duckdb.DuckDBPyConnection, failed: Sequence[DayFailed], common: Mapping[str, object]
-    ) -> dict[date, int]:
+    ) -> dict[date, OpenError]:
+        """Put failures into `fixture_errors`; return what stood there before for the days that had failed already."""
+        ids = [_data_id(outcome.day) for outcome in failed]
+        rows = connection.execute(
+            "SELECT date, error_type, attempts, retry_at FROM fixture_errors WHERE data_id IN (SELECT unnest($ids))",
+            {"ids": ids},
+        ).fetchall()
         connection.execute(
             """
             INSERT INTO fixture_errors (
@@ -269,7 +292,7 @@ class FixtureStore:
             """,
             {
                 **common,
-                "ids": [_data_id(outcome.day) for outcome in failed],
+                "ids": ids,
                 "days": [outcome.day for outcome in failed],
                 "bodies": [outcome.body for outcome in failed],
                 "counts": [outcome.events for outcome in failed],
@@ -279,11 +302,7 @@ class FixtureStore:
                 "retry_at": [outcome.retry_at for outcome in failed],
             },
         )
-        rows = connection.execute(
-            "SELECT date, attempts FROM fixture_errors WHERE data_id IN (SELECT unnest($ids))",
-            {"ids": [_data_id(outcome.day) for outcome in failed]},
-        ).fetchall()
-        return dict(rows)
+        return {day: OpenError(*row) for day, *row in rows}
 
     def _log(
         self, connection: duckdb.DuckDBPyConnection, outcomes: Sequence[Outcome], common: Mapping[str, object]
@@ -575,6 +594,10 @@ _STORED = """
 _DAY_REFUSED = (duckdb.IntegrityError, duckdb.DataError, duckdb.InvalidInputException)
 #: Nobody's fault in the data: the disk is full, the file read-only, damaged or not ours.
 _FILE_UNUSABLE = (duckdb.OperationalError, duckdb.InternalError, duckdb.CatalogException)
+
+
+def _failure(outcome: DayFailed, before: OpenError | None) -> Stored:
+    return Stored(outcome, attempts=1 + (before.attempts if before else 0), before=before)
 
 
 def _data_id(day: date) -> str:

@@ -26,6 +26,7 @@ from fixtures_pipeline.settings import PROJECT_ROOT, Settings, SettingsError
         ("FIXTURES_CONCURRENCY", "0"),
         ("FIXTURES_CONCURRENCY", "eight"),
         ("FIXTURES_LOCK_TIMEOUT", "-1"),
+        ("FIXTURES_NOTIFY", "example.org/hook"),
         ("FIXTURES_CONCURENCY", "8"),
     ],
 )
