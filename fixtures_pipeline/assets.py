@@ -1,5 +1,6 @@
-"""The assets: the tables of the store, loaded day by day by one op, and the API that they come from."""
+"""The assets: the tables of the store, loaded day by day by one op, the API that they come from, and the report."""
 
+import base64
 import time
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
@@ -15,13 +16,17 @@ from dagster import (
     BackfillPolicy,
     DailyPartitionsDefinition,
     Failure,
+    MaterializeResult,
+    MetadataValue,
     Output,
     TableColumn,
     TableSchema,
+    asset,
     multi_asset,
 )
 
 from fixtures_pipeline import checks, notify
+from fixtures_pipeline.coverage import ReportError, report_path, write_report
 from fixtures_pipeline.loading import load_days as load
 from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.outcome import DayFailed
@@ -31,9 +36,12 @@ from fixtures_pipeline.store import FixtureStore, Stored, StoreError
 from fixtures_pipeline.tables import COLUMNS
 
 GROUP = "fixtures"
+REPORTS_GROUP = "reports"
 OWNER = "team:fixtures"
 #: Seconds between two lines of progress in the log of a run.
 PROGRESS_SECONDS = 5
+
+_COVERAGE = "coverage_report"
 
 # Made from the day's events, so that loading the same again shows as unchanged.
 _DATA_VERSION = "dagster/data_version"
@@ -104,6 +112,8 @@ def loading_asset(settings: Settings, partitions: DailyPartitionsDefinition) -> 
             if context.selected_asset_keys:
                 yield from _load(context, settings, store, days or [], news)
             yield from _checks(context, settings, store, days)
+            if context.selected_asset_keys:
+                yield from _reported(context, settings)
         except (StoreError, SettingsError) as error:
             # The one thing that no row can record. `from None`: the sentence says it all.
             raise Failure(description=str(error)) from None
@@ -215,6 +225,48 @@ def _checks(
             yield checks.rule_result(rule, store, days, today)
     if checks.REAL_PROVIDER in selected:
         yield checks.real_provider_result()
+
+
+def coverage_asset(settings: Settings) -> AssetsDefinition:
+    """Return the report of what is loaded. Loads write it as well; its own op is for whoever wants it now."""
+
+    @asset(
+        name=_COVERAGE,
+        deps=["fixture_days", "fixture_errors"],
+        group_name=REPORTS_GROUP,
+        owners=[OWNER],
+        kinds={"html"},
+        description="Coverage at a glance: a calendar of loaded, failed and missing days, and events a day. Written "
+        f"after every load; the whole of it is in {report_path(settings).name}, beside the database.",
+        metadata={"report": MetadataValue.path(str(report_path(settings)))},
+    )
+    def coverage_report() -> MaterializeResult[None]:
+        try:
+            return MaterializeResult(metadata=_report(settings))
+        except (StoreError, ReportError) as error:
+            raise Failure(description=str(error)) from None
+
+    return coverage_report
+
+
+def _reported(context: AssetExecutionContext, settings: Settings) -> Iterator[AssetMaterialization]:
+    """Yield the report anew, from within the load: in the same run its own op would be skipped."""
+    try:
+        yield AssetMaterialization(_COVERAGE, metadata=_report(settings))
+    except (StoreError, ReportError) as error:
+        # What was loaded is loaded.
+        context.log.warning(f"{error} The load is not affected; materialize {_COVERAGE} to try again.")
+
+
+def _report(settings: Settings) -> dict[str, Any]:
+    report = write_report(settings)
+    picture = base64.b64encode(report.picture).decode()
+    return {
+        "coverage": MetadataValue.md(f"![Coverage](data:image/png;base64,{picture})"),
+        "report": MetadataValue.path(str(report.path)),
+        **{name if name == "events" else f"days_{name}": number for name, number in report.coverage.numbers.items()},
+        **report.coverage.errors,
+    }
 
 
 class _Progress:

@@ -5,7 +5,7 @@
 
 from dagster import Definitions, in_process_executor
 
-from fixtures_pipeline.assets import api_spec, loading_asset
+from fixtures_pipeline.assets import api_spec, coverage_asset, loading_asset
 from fixtures_pipeline.automation import load_days_job, progress_schedule, retry_sensor, window_schedule
 from fixtures_pipeline.partitions import daily_partitions
 from fixtures_pipeline.settings import Settings, SettingsError
@@ -16,7 +16,7 @@ def build_definitions(settings: Settings) -> Definitions:
     partitions = daily_partitions(settings)
     job = load_days_job()
     return Definitions(
-        assets=[api_spec(settings), loading_asset(settings, partitions)],
+        assets=[api_spec(settings), loading_asset(settings, partitions), coverage_asset(settings)],
         jobs=[job],
         schedules=[window_schedule(settings, job), progress_schedule(settings, job)],
         sensors=[retry_sensor(settings, job)],

@@ -36,7 +36,7 @@ from fixtures_pipeline.outcome import NEVER, REFUSALS, DayFailed, DayLoaded, Err
 from fixtures_pipeline.providers.base import Provider
 
 #: Most outcomes that `EventsApi.fetch` gives at once, and the seconds it gathers them for.
-BATCH_DAYS = 32
+BATCH_DAYS = 24
 BATCH_SECONDS = 1.0
 
 _USER_AGENT = f"fixtures-pipeline/{version('fixtures-pipeline')} (daily football fixtures; requests)"
@@ -166,7 +166,7 @@ class EventsApi:
     def fetch(self, days: Sequence[date]) -> Generator[list[Outcome], None, None]:
         """Fetch each of `days` once and give every day's outcome, in batches, in the order of arrival.
 
-        A batch is what arrived within a second, at most 32 days. No more than a few batches wait for a caller that is
+        A batch is what arrived within a second, at most 24 days. No more than a few batches wait for a caller that is
         slower than the API, so memory does not grow with the number of days.
         """
         remaining = iter(days)
