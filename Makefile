@@ -21,6 +21,8 @@ test-all: .venv/dev ## Run the tests and the long ones (crashes, crowds, a simul
 	$(BIN)/pytest -n 2 -m "not ui"
 
 test-ui: .venv/dev ## Run the tests in a browser (needs Debian's chromium)
+	@command -v "$${CHROMIUM:-chromium}" >/dev/null || \
+		{ echo "It needs Chromium: apt-get install chromium, or CHROMIUM=/path/to/chrome make test-ui"; exit 1; }
 	$(BIN)/pytest -m ui
 
 screenshots: .venv/dev ## Take the pictures of the docs anew

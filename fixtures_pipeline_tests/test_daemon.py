@@ -31,6 +31,9 @@ TABLES = ("fixture_days", "fixtures", "fixture_errors")
 class Dagster:
     """A `dagster dev` of the test's own."""
 
+    #: A backfill that the test may come back to.
+    first_backfill = ""
+
     def __init__(self, home: Path, settings: Settings) -> None:
         home.mkdir()
         (home / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())

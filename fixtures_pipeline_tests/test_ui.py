@@ -7,7 +7,8 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
 from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline_tests.conftest import table
+from fixtures_pipeline_tests.fault_server import FaultServer
 from fixtures_pipeline_tests.test_daemon import ROOT, Dagster
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
@@ -35,16 +37,23 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def dagster(sample: Settings) -> Iterator[Dagster]:
-    """Return a `dagster dev` with two loaded weeks, five days of which have failed."""
+    """Return a `dagster dev` with three loaded weeks, five days of which have failed."""
     with Dagster(sample.database.parent / "home", sample) as running:
         yesterday = datetime.now(UTC).date() - timedelta(days=1)
-        running.ended(running.backfill([yesterday - timedelta(days=n) for n in range(22)]))
+        running.first_backfill = running.backfill([yesterday - timedelta(days=n) for n in range(22)])
+        running.ended(running.first_backfill)
         yield running
 
 
 @pytest.fixture
 def page(dagster: Dagster) -> Iterator[Page]:
     """Return a page of a fresh browser; an error in its console fails the test."""
+    with browsing(dagster) as opened:
+        yield opened
+
+
+@contextmanager
+def browsing(dagster: Dagster) -> Iterator[Page]:
     errors: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
@@ -73,12 +82,29 @@ def picture(page: Page, name: str) -> None:
         page.screenshot(path=PICTURES / f"{name}.png")
 
 
+def backfills(dagster: Dagster) -> set[str]:
+    """Return the ids of all backfills."""
+    found = dagster.ask("{ partitionBackfillsOrError { ... on PartitionBackfills { results { id } } } }")
+    return {one["id"] for one in found["partitionBackfillsOrError"]["results"]}
+
+
 def test_the_assets_are_loaded_and_not_marked_unsynced(page: Page) -> None:
     page.goto("/asset-groups/fixtures_pipeline.definitions/fixtures")
     for name in ("fixture_days", "fixtures", "fixture_errors", "events_api"):
         expect(page.get_by_text(name, exact=True).first).to_be_visible()
-    expect(page.get_by_text(re.compile("Unsynced|Outdated"))).to_have_count(0)
+    expect(page.get_by_text(re.compile("Unsynced|Outdated|[Ww]arning"))).to_have_count(0)
     picture(page, "lineage")
+
+
+def test_the_report_shows_every_day_in_a_picture(page: Page) -> None:
+    page.goto("/assets/coverage_report")
+    expect(page.get_by_text("days_failed")).to_be_visible()
+    expect(page.get_by_text(re.compile("Unsynced|Outdated"))).to_have_count(0)
+    page.get_by_text("[Show Markdown]").click()
+    image = page.get_by_role("img", name="Coverage")
+    expect(image).to_be_visible()
+    assert image.evaluate("image => image.naturalWidth") > 500
+    picture(page, "coverage")
 
 
 def test_a_click_on_a_failed_day_shows_its_error_type_and_message(page: Page, sample: Settings) -> None:
@@ -111,8 +137,7 @@ def test_a_check_is_executed_alone(page: Page, dagster: Dagster) -> None:
 
 
 def test_a_backfill_is_launched_through_the_materialize_dialog(page: Page, dagster: Dagster, sample: Settings) -> None:
-    backfills = "{ partitionBackfillsOrError { ... on PartitionBackfills { results { id status } } } }"
-    before = {one["id"] for one in dagster.ask(backfills)["partitionBackfillsOrError"]["results"]}
+    before = backfills(dagster)
     page.goto("/asset-groups/fixtures_pipeline.definitions/fixtures")
     page.get_by_text(re.compile("^Materialize")).first.click()
     page.get_by_text("Show all partitions").click()
@@ -123,19 +148,62 @@ def test_a_backfill_is_launched_through_the_materialize_dialog(page: Page, dagst
     expect(page.get_by_text("6 partitions", exact=True).first).to_be_visible()
     picture(page, "materialize")
     page.get_by_text("Launch backfill").click()
-    launched = dagster.until(
-        lambda: {one["id"] for one in dagster.ask(backfills)["partitionBackfillsOrError"]["results"]} - before, 30
-    )
+    launched = dagster.until(lambda: backfills(dagster) - before, 30)
     dagster.ended(launched.pop())
     days = {row["date"] for row in table(open_store(sample), "load_log", "date")}
     assert first + timedelta(days=5) in days
 
 
-def test_the_schedules_and_the_sensor_can_be_switched_on(page: Page) -> None:
+def test_reexecution_from_failure_heals_the_day_whose_outage_is_over(
+    page: Page, dagster: Dagster, sample: Settings
+) -> None:
+    failed = {row["date"] for row in table(open_store(sample), "fixture_errors", "date")}
+    before = backfills(dagster)
+    page.goto(f"/runs/b/{dagster.first_backfill}")
+    expect(page.get_by_text("Failed", exact=True).first).to_be_visible()
+    page.locator("button", has=page.get_by_label("expand_more")).first.click()
+    page.get_by_text("Re-execute from failure").click()
+    launched = dagster.until(lambda: backfills(dagster) - before, 30)
+    dagster.ended(launched.pop())
+    still_failed = {row["date"] for row in table(open_store(sample), "fixture_errors", "date")}
+    [healed] = failed - still_failed
+    page.goto("/assets/fixture_days?view=checks&checkDetail=day_loaded")
+    expect(page.get_by_text("Execution history")).to_be_visible()
+    page.get_by_text("Partitions", exact=True).last.click()
+    expect(page.get_by_text(f"Failed ({len(still_failed)})")).to_be_visible()
+    page.get_by_text(healed.isoformat(), exact=True).first.click()
+    expect(page.get_by_text("fixtures,").first).to_be_visible()
+
+
+def test_a_schedule_and_the_sensor_are_switched_on_and_the_sensor_ticks(page: Page, dagster: Dagster) -> None:
     page.goto("/automation")
     for name in ("load_window", "refresh_days_in_progress", "retry_failed_days"):
         expect(page.get_by_text(name).first).to_be_visible()
     picture(page, "automation")
+    for kind, name in (("schedules", "load_window"), ("sensors", "retry_failed_days")):
+        page.goto(f"/locations/fixtures_pipeline.definitions/{kind}/{name}")
+        switch = page.locator("input[type=checkbox]").first
+        expect(switch).to_be_attached()
+        # The input itself is hidden behind its drawing.
+        switch.evaluate("input => input.click()")
+        expect(switch).to_be_checked()
+    # The schedule's own tick comes in the morning; the sensor's within a minute.
+    expect(page.get_by_text("Skipped").first).to_be_visible(timeout=120_000)
+
+
+def test_recorded_days_pass_in_the_check_dashboard(
+    settings: Settings, api: FaultServer, real_days: dict[date, bytes], tmp_path: Path
+) -> None:
+    days = [date(2025, 5, 5), date(2025, 5, 6)]
+    for day in days:
+        api.plan(day, real_days[day])
+    with Dagster(tmp_path / "home", settings) as running:
+        assert running.ended(running.backfill(days))["status"] == "COMPLETED_SUCCESS"
+        with browsing(running) as page:
+            page.goto("/assets/fixture_days?view=checks&checkDetail=day_loaded")
+            expect(page.get_by_text("Execution history")).to_be_visible()
+            page.get_by_text("Partitions", exact=True).last.click()
+            expect(page.get_by_text("Passed (2)")).to_be_visible()
 
 
 def test_pictures_in_the_docs_are_small() -> None:
