@@ -111,6 +111,8 @@ def loading_asset(settings: Settings, partitions: DailyPartitionsDefinition) -> 
         try:
             if context.selected_asset_keys:
                 yield from _load(context, settings, store, days or [], news)
+                if days and settings.snapshot_file:
+                    store.snapshot(settings.snapshot_file)
             yield from _checks(context, settings, store, days)
             if context.selected_asset_keys:
                 yield from _reported(context, settings)

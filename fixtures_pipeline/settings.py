@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fixtures_pipeline.providers import PROVIDERS
@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     concurrency: int = Field(default=8, ge=1, le=64)
     lock_timeout: float = Field(default=60, ge=0, le=3600)
     notify: SecretStr | None = None
+    snapshot: Path | None = None
 
     @classmethod
     def load(cls, **values: Any) -> "Settings":  # noqa: ANN401 - each field has a type of its own
@@ -126,6 +127,16 @@ class Settings(BaseSettings):
                 )
         return value
 
+    @field_validator("snapshot")
+    @classmethod
+    def _no_database(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        databases = {_in_project(_default_database(provider)) for provider in PROVIDERS}
+        if db := info.data.get("db"):
+            databases.add(_in_project(db))
+        if value is not None and _in_project(value) in databases:
+            raise ValueError("days are loaded into that file; a copy needs another name")
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _known_timezone(cls, value: str) -> str:
@@ -153,13 +164,25 @@ class Settings(BaseSettings):
     @cached_property
     def database(self) -> Path:
         """Path of the DuckDB file: one a provider unless `db` says otherwise, so that providers never mix."""
-        path = self.db or Path("data") / f"{self.provider}.duckdb"
-        return (PROJECT_ROOT / path.expanduser()).resolve()
+        return _in_project(self.db or _default_database(self.provider))
+
+    @property
+    def snapshot_file(self) -> Path | None:
+        """Path of the copy that every run leaves for readers; None if there is none."""
+        return _in_project(self.snapshot) if self.snapshot else None
 
     @property
     def receivers(self) -> list[str]:
         """The URLs in `notify`, tokens and all."""
         return _listed(self.notify)
+
+
+def _default_database(provider: str) -> Path:
+    return Path("data") / f"{provider}.duckdb"
+
+
+def _in_project(path: Path) -> Path:
+    return (PROJECT_ROOT / path.expanduser()).resolve()
 
 
 def _listed(value: SecretStr | None) -> list[str]:

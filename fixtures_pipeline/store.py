@@ -7,9 +7,11 @@ DuckDB lets one process write at a time and refuses everyone else meanwhile, so 
 transaction and never while anything is fetched (https://duckdb.org/docs/stable/connect/concurrency).
 """
 
+import os
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from importlib.resources import files
@@ -332,6 +334,39 @@ class FixtureStore:
                 "elapsed": [outcome.elapsed_ms for outcome in outcomes],
             },
         )
+
+    def snapshot(self, path: Path) -> None:
+        """Put a copy of the whole database at `path`, for readers who would otherwise keep others from writing.
+
+        A file there is replaced at once, so that a reader sees the old copy or the new one; who has the old one open
+        keeps it. Nobody can write meanwhile: however many processes load days, a copy never follows a newer one.
+
+        Raises:
+            StoreError: the database cannot be opened, or the copy not written; a file at `path` is as it was.
+        """
+        # Beside it: only within one disk is a file moved in one step.
+        unfinished = path.with_name(f"{path.name}.tmp")
+        with ExitStack() as afterwards, self._writing() as connection:
+            # From here on all that was committed is in the file, and nothing else.
+            connection.execute("CHECKPOINT")
+            try:
+                # Closed after the connection: closing a file anywhere in a process gives up the process's lock on it.
+                source = afterwards.enter_context(self.path.open("rb"))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with unfinished.open("wb") as target:
+                    shutil.copyfileobj(source, target)
+                    target.flush()
+                    os.fsync(target.fileno())
+                # What somebody who opened the old copy for writing has left there does not fit the new one.
+                path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+                unfinished.replace(path)
+            except OSError as error:
+                with suppress(OSError):
+                    unfinished.unlink()
+                raise StoreError(
+                    f"The copy {path} (FIXTURES_SNAPSHOT) cannot be written: {error.strerror}. Check its folder, the "
+                    "free space and the permissions; an older copy is as it was, and the database has what was loaded."
+                ) from error
 
     # Reading
 

@@ -5,6 +5,7 @@ import ipaddress
 import json
 import os
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
@@ -79,6 +80,20 @@ def settings(api: FaultServer, tmp_path: Path) -> Settings:
         requests_per_second=1000,
         lock_timeout=5,
     )
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder on a disk of two megabytes."""
+    if os.geteuid() != 0:
+        pytest.skip("a disk of two megabytes can only be mounted by root")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], check=False)
+    if mounted.returncode:
+        pytest.skip("a disk of two megabytes cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
-"""`python -m fixtures_pipeline_tests.loader DATABASE FIRST COUNT [ROUNDS]`: a process that loads days over and over.
+"""`python -m fixtures_pipeline_tests.loader DATABASE FIRST COUNT [ROUNDS [COPY]]`: a process that loads days.
 
-It says `committed DAY OUTCOME` after each commit, for the tests that kill it or run many of it at once. Days whose
-ordinal is a multiple of five fail.
+It says `committed DAY OUTCOME` after each commit, and `copied` after each copy, for the tests that kill it or run many
+of it at once. Days whose ordinal is a multiple of five fail.
 """
 
 import sys
@@ -16,7 +16,8 @@ from fixtures_pipeline_tests.fault_server import good_body
 
 
 def main() -> None:
-    path, first, count, *rounds = sys.argv[1:]
+    path, first, count, *more = sys.argv[1:]
+    rounds, copy = more[:1], more[1:]
     store = FixtureStore(Path(path), SOFASCORE, UTC, lock_timeout=60)
     judge = Judge(SOFASCORE, UTC)
     days = [date.fromisoformat(first) + timedelta(days=n) for n in range(int(count))]
@@ -31,6 +32,10 @@ def main() -> None:
             for stored in store.load(batch):
                 sys.stdout.write(f"committed {stored.day} {type(stored.outcome).__name__}\n")
             sys.stdout.flush()
+            if copy:
+                store.snapshot(Path(copy[0]))
+                sys.stdout.write("copied\n")
+                sys.stdout.flush()
 
 
 if __name__ == "__main__":
