@@ -36,7 +36,6 @@ from fixtures_pipeline.store import FixtureStore, Stored, StoreError
 from fixtures_pipeline.tables import COLUMNS
 
 GROUP = "fixtures"
-REPORTS_GROUP = "reports"
 OWNER = "team:fixtures"
 #: Seconds between two lines of progress in the log of a run.
 PROGRESS_SECONDS = 5
@@ -235,11 +234,11 @@ def coverage_asset(settings: Settings) -> AssetsDefinition:
     @asset(
         name=_COVERAGE,
         deps=["fixture_days", "fixture_errors"],
-        group_name=REPORTS_GROUP,
+        group_name=GROUP,
         owners=[OWNER],
         kinds={"html"},
-        description="Coverage at a glance: a calendar of loaded, failed and missing days, and events a day. Written "
-        f"after every load; the whole of it is in {report_path(settings).name}, beside the database.",
+        description="Coverage at a glance: a calendar of loaded, failed and missing days, and the events of each. "
+        f"Every load writes it anew; all of it is in {report_path(settings).name} beside the database.",
         metadata={"report": MetadataValue.path(str(report_path(settings)))},
     )
     def coverage_report() -> MaterializeResult[None]:

@@ -161,9 +161,11 @@ def write_report(settings: Settings) -> Report:
     try:
         picture = coverage_page.picture(coverage)
         _replace(path, coverage_page.page(coverage))
-    except (OSError, ValueError) as error:
-        # ValueError is what vl-convert raises when it cannot draw.
-        raise ReportError(f"The report {path} cannot be made: {error}") from error
+    except OSError as error:
+        raise ReportError(f"The report {path} cannot be written: {error.strerror}.") from error
+    except ValueError as error:
+        # What vl-convert raises when it cannot draw.
+        raise ReportError(f"The report {path} cannot be drawn: {error}") from error
     return Report(coverage, picture, path)
 
 

@@ -5,14 +5,17 @@ stands for events, the darker the more. What is wrong has a mark of its own as w
 apart.
 """
 
+import re
 import struct
 import zlib
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
+from hashlib import sha256
 from html import escape
 from string import Template
-from typing import Any, cast
+from typing import Any
 
 import altair as alt
 import vl_convert
@@ -53,7 +56,14 @@ _CONFIG = {
     "view": {"stroke": None},
     "axis": {"labelColor": _INK, "gridColor": "#e8e8e8"},
     "text": {"color": _INK, "fontSize": 11},
-    "title": {"color": _INK, "subtitleColor": "#444444", "anchor": "start", "fontSize": 14, "subtitleFontSize": 12},
+    "title": {
+        "color": _INK,
+        "subtitleColor": "#444444",
+        "anchor": "start",
+        "frame": "group",
+        "fontSize": 14,
+        "subtitleFontSize": 12,
+    },
 }
 
 
@@ -86,6 +96,8 @@ def page(coverage: Coverage) -> str:
         about=escape(_about(coverage)),
         numbers=numbers,
         charts=vl_convert.vegalite_to_svg(_charts(coverage.days), vl_version=_VERSION),
+        program=_PROGRAM,
+        allowed=f"sha256-{b64encode(sha256(_PROGRAM.encode()).digest()).decode()}",
         failed=_failed_days([day for day in reversed(coverage.days) if day.state == "failed"]),
     )
 
@@ -124,7 +136,7 @@ def _row(day: Day, latest: int) -> dict[str, Any]:
         f"{day.day:%a %Y-%m-%d}: {day.state}",
         None if day.events is None else f"{day.events:,} events",
         f"{day.open:,} of them can still change" if day.open else None,
-        f"{day.error_type}: {day.error_message}" if day.error_type else None,
+        f"{day.error_type}: {_printable(day.error_message)}" if day.error_type else None,
         f"attempts: {day.attempts}" if day.attempts else None,
     ]
     row = {
@@ -140,6 +152,11 @@ def _row(day: Day, latest: int) -> dict[str, Any]:
     return {name: value for name, value in row.items() if value is not None}
 
 
+def _printable(text: str | None) -> str:
+    """Return a text without the characters that no SVG may hold."""
+    return re.sub(r"[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text or "")
+
+
 def _week(day: date) -> int:
     """Return a day's column in the calendar; weeks begin on Monday."""
     january = date(day.year, 1, 1)
@@ -147,8 +164,10 @@ def _week(day: date) -> int:
 
 
 def _nothing() -> alt.Chart:
-    chart = alt.Chart(alt.InlineData(values=[{}])).mark_text(text="Nothing has been loaded yet.", fontSize=15)
-    return cast(alt.Chart, chart.properties(width=_WIDTH, height=60))
+    chart: alt.Chart = alt.Chart(alt.InlineData(values=[{}])).mark_text(
+        text="Nothing has been loaded yet.", fontSize=15
+    )
+    return chart.properties(width=_WIDTH, height=60)
 
 
 def _calendar(days: Sequence[Day]) -> _Chart:
@@ -208,11 +227,9 @@ def _events(number: int) -> _Chart:
         at="toDate(datum.day)",
         height="isValid(datum.events) ? datum.events : 0",
     )
-    x = alt.X("at:T").scale(type="utc", padding=8).axis(title=None, labelFlush=True, labelOverlap=True, grid=False)
-    y = (
-        alt.Y("events:Q")
-        .scale(nice=True)
-        .axis(title=None, orient="right", tickCount=5, tickMinStep=1, format=",d", domain=False, ticks=False)
+    x = alt.X("at:T").scale(type="utc", padding=8).axis(title=None, labelOverlap=True, labelSeparation=8, grid=False)
+    y = alt.Y("events:Q").axis(
+        title=None, orient="right", tickCount=5, tickMinStep=1, format=",d", domain=False, ticks=False
     )
     line: dict[str, Any] = {"invalid": "break-paths-show-domains", "aria": False}
     events = chart.mark_line(color=_EVENTS[1 if many else 2], strokeWidth=0.7 if many else 1.5, **line).encode(x, y)
@@ -288,7 +305,7 @@ def _failed_days(failed: Sequence[Day]) -> str:
     if not failed:
         return ""
     rows = "".join(
-        f"<tr><td>{day.day:%a %Y-%m-%d}<td>{escape(day.error_type or '')}<td>{escape(day.error_message or '')}"
+        f"<tr><td>{day.day:%a %Y-%m-%d}<td>{escape(day.error_type or '')}<td>{escape(_printable(day.error_message))}"
         f"<td>{day.attempts}"
         for day in failed[:FAILED_LISTED]
     )
@@ -297,12 +314,24 @@ def _failed_days(failed: Sequence[Day]) -> str:
     return f"<h2>Failed days{shown}</h2><table><thead>{head}<tbody>{rows}</table>"
 
 
+#: Shows what is pointed at. The page lets no other program run, whatever an error message may hold.
+_PROGRAM = """
+const tip = document.getElementById("tip")
+document.getElementById("charts").addEventListener("mousemove", event => {
+  const about = event.target.getAttribute("aria-label")
+  tip.hidden = !about
+  tip.textContent = about
+  tip.style.left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8) + "px"
+  tip.style.top = Math.min(event.clientY + 14, innerHeight - tip.offsetHeight - 8) + "px"
+})
+"""
+
 _PAGE = Template("""<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; \\
-script-src 'unsafe-inline'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline';
+  script-src '$allowed'">
 <meta name="viewport" content="width=device-width">
 <title>$title</title>
 <style>
@@ -330,16 +359,7 @@ td:nth-child(3) { overflow-wrap: anywhere }
 <div id="charts">$charts</div>
 $failed
 <div id="tip" hidden></div>
-<script>
-const tip = document.getElementById("tip")
-document.getElementById("charts").addEventListener("mousemove", event => {
-  const about = event.target.getAttribute("aria-label")
-  tip.hidden = !about
-  tip.textContent = about
-  tip.style.left = Math.min(event.clientX + 14, innerWidth - tip.offsetWidth - 8) + "px"
-  tip.style.top = Math.min(event.clientY + 14, innerHeight - tip.offsetHeight - 8) + "px"
-})
-</script>
+<script>$program</script>
 </body>
 </html>
 """)

@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import date, timedelta
 from pathlib import Path
@@ -92,13 +92,13 @@ class Dagster:
         assert not answer.get("errors"), answer
         return answer["data"]
 
-    def backfill(self, days: list[date]) -> str:
+    def backfill(self, days: list[date], assets: Sequence[str] = TABLES) -> str:
         """Launch a backfill as the Materialize dialog does, and return its id."""
         answer = self.ask(
             """mutation ($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
                 __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }""",
             params={
-                "assetSelection": [{"path": [name]} for name in TABLES],
+                "assetSelection": [{"path": [name]} for name in assets],
                 "partitionNames": [day.isoformat() for day in days],
             },
         )["launchPartitionBackfill"]
@@ -121,7 +121,7 @@ class Dagster:
         def state() -> Any:
             found = self.ask(
                 """query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill {
-                    status runs { id status } assetBackfillData { assetBackfillStatuses {
+                    status runs { id status assetSelection { path } } assetBackfillData { assetBackfillStatuses {
                         ... on AssetPartitionsStatusCounts { assetKey { path } numPartitionsTargeted
                             numPartitionsMaterialized numPartitionsFailed } } } } } }""",
                 id=backfill,
@@ -145,6 +145,15 @@ class Dagster:
             days = (date.fromisoformat(stretch["endKey"]) - date.fromisoformat(stretch["startKey"])).days + 1
             counts[stretch["status"]] = counts.get(stretch["status"], 0) + days
         return counts["SUCCEEDED"], counts["FAILED"]
+
+    def report(self) -> dict[str, int]:
+        """Return the numbers of the latest report."""
+        [node] = self.ask(
+            """{ assetNodes(assetKeys: [{path: ["coverage_report"]}]) { assetMaterializations(limit: 1) {
+                metadataEntries { label ... on IntMetadataEntry { intValue } } } } }"""
+        )["assetNodes"]
+        entries = node["assetMaterializations"][0]["metadataEntries"]
+        return {entry["label"]: entry["intValue"] for entry in entries if "intValue" in entry}
 
     def stale_states(self, day: date) -> set[str]:
         """Return what the UI says of the tables on a day: FRESH, or that they are unsynced."""
@@ -197,6 +206,24 @@ def test_a_backfill_with_failing_days_and_its_reexecution_from_failure(
     assert table(open_store(settings), "fixture_errors") == []
     assert dagster.check_bar() == (60, 0)
     assert dagster.stale_states(FAILING[0]) == {"FRESH"}
+
+
+def test_a_backfill_of_all_assets_is_one_run_that_brings_the_report_with_it(
+    dagster: Dagster, settings: Settings, api: FaultServer
+) -> None:
+    """*Materialize all* asks for the report as well, which has no days."""
+    api.plan(DAYS[3], b'{"events": []}')
+    first = dagster.backfill(DAYS[:6], [*TABLES, "coverage_report"])
+    [run] = dagster.ended(first)["runs"]
+    assert run["status"] == "SUCCESS"
+    assert {asset["path"][0] for asset in run["assetSelection"]} == set(TABLES)
+    assert dagster.report()["days_failed"] == 1
+
+    api.plan(DAYS[3], good_body(DAYS[3]))
+    healed = dagster.ended(dagster.retry(first))
+    assert healed["status"] == "COMPLETED_SUCCESS"
+    assert len(healed["runs"]) == 1
+    assert dagster.report()["days_failed"] == 0
 
 
 def test_a_run_cancelled_in_the_ui_ends_at_once_and_keeps_what_was_committed(

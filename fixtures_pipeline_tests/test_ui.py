@@ -90,7 +90,7 @@ def backfills(dagster: Dagster) -> set[str]:
 
 def test_the_assets_are_loaded_and_not_marked_unsynced(page: Page) -> None:
     page.goto("/asset-groups/fixtures_pipeline.definitions/fixtures")
-    for name in ("fixture_days", "fixtures", "fixture_errors", "events_api"):
+    for name in ("fixture_days", "fixtures", "fixture_errors", "events_api", "coverage_report"):
         expect(page.get_by_text(name, exact=True).first).to_be_visible()
     expect(page.get_by_text(re.compile("Unsynced|Outdated|[Ww]arning"))).to_have_count(0)
     picture(page, "lineage")
@@ -138,8 +138,8 @@ def test_a_check_is_executed_alone(page: Page, dagster: Dagster) -> None:
 
 def test_a_backfill_is_launched_through_the_materialize_dialog(page: Page, dagster: Dagster, sample: Settings) -> None:
     before = backfills(dagster)
-    page.goto("/asset-groups/fixtures_pipeline.definitions/fixtures")
-    page.get_by_text(re.compile("^Materialize")).first.click()
+    page.goto("/asset-groups")
+    page.get_by_role("button", name="Materialize all (4)").click()
     page.get_by_text("Show all partitions").click()
     box = page.get_by_role("textbox").last
     first = datetime.now(UTC).date() + timedelta(days=1)
