@@ -45,8 +45,6 @@ _CONFIG = {
 }
 _MERGE_TASKS = 100
 _LOG_BLOCKS = 32
-#: Loads from one look at the blocks to the next: looking takes as long as storing a day.
-_LOADS_A_LOOK = 16
 #: Stored answers that are read at once.
 _DAYS_LISTED = 32
 
@@ -125,7 +123,6 @@ class FixtureStore:
         self._provider = provider
         self._zone = zone
         self._lock_timeout = lock_timeout
-        self._loads = 0
         mapped = [f"{expression} AS {name}" for name, expression in provider.columns.items()]
         # In the order of the table: its second column is the day that owns the row.
         self._columns = ", ".join([*mapped[:1], "date", *mapped[1:]])
@@ -465,9 +462,7 @@ class FixtureStore:
             self._belongs(connection)
             for word in SQL_WORDS:
                 connection.execute(f"CREATE TEMP MACRO {word}")
-            if self._loads % _LOADS_A_LOOK == 0:
-                _tidy(connection)
-            self._loads += 1
+            _tidy(connection)
             yield connection
 
     @contextmanager
@@ -686,7 +681,7 @@ def _tidy(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("DROP TABLE merged")
     blocks, rows = _blocks(connection, "fixture_days")
     [(days,)] = connection.execute("SELECT count(*) FROM fixture_days").fetchall()
-    if blocks > 16 + days / 50 or rows > 100 + days * 1.25:
+    if blocks > 16 + days / 50 or rows > 50 + days * 1.2:
         connection.execute(f"SET max_vacuum_tasks = {_MERGE_TASKS}")
 
 
