@@ -36,13 +36,7 @@ TABLES = ("fixture_days", "fixtures", "fixture_errors", "load_log")
 # A new block of rows for every load, never merged by the way: DuckDB would otherwise rewrite the last 122,880 rows of
 # a table, JSON and all, whenever one is added. `_tidy` merges them when there are many
 # (https://github.com/duckdb/duckdb/pull/18829, https://github.com/duckdb/duckdb/pull/21769).
-# Small blocks of bytes, as each load leaves some half empty: at 256 KiB, the default, a file is half as large again.
-_CONFIG = {
-    "storage_compatibility_version": "v1.5.0",
-    "default_block_size": 65_536,
-    "vacuum_rebuild_indexes": 50_000,
-    "max_vacuum_tasks": 0,
-}
+_CONFIG = {"storage_compatibility_version": "v1.5.0", "vacuum_rebuild_indexes": 50_000, "max_vacuum_tasks": 0}
 _MERGE_TASKS = 100
 _LOG_BLOCKS = 32
 #: Stored answers that are read at once.
@@ -681,7 +675,7 @@ def _tidy(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("DROP TABLE merged")
     blocks, rows = _blocks(connection, "fixture_days")
     [(days,)] = connection.execute("SELECT count(*) FROM fixture_days").fetchall()
-    if blocks > 16 + days / 50 or rows > 50 + days * 1.2:
+    if blocks > 16 + days / 50 or rows > 100 + days * 1.25:
         connection.execute(f"SET max_vacuum_tasks = {_MERGE_TASKS}")
 
 
