@@ -228,7 +228,9 @@ def _finite(number: str) -> float | None:
 
 
 def _refusal(row: dict[str, Any] | None) -> Refusal | None:
-    return Refusal(ErrorType(row["error_type"]), row["message"], row["permanent"]) if row else None
+    if row is None:
+        return None
+    return Refusal(ErrorType(row["error_type"]), row["message"] or "it does not say why", row["permanent"])
 
 
 def _begins(body: bytes) -> str:

@@ -309,6 +309,14 @@ def test_api_football_refuses_with_status_200(
     assert (errors[0] if isinstance(errors, list) else next(iter(errors.values()))) in outcome.message
 
 
+@pytest.mark.parametrize("errors", [[None], {"bug": None}, [""], {"": ""}])
+def test_api_football_may_refuse_without_a_word(errors: Any) -> None:
+    outcome = judge("api-football", DAY, json.dumps(json.loads(api_football_body(DAY)) | {"errors": errors}))
+    assert isinstance(outcome, DayFailed)
+    assert outcome.error_type == ErrorType.API_ERROR
+    assert outcome.message.endswith(f"did not give {DAY}: it does not say why")
+
+
 @pytest.mark.parametrize("errors", [[], {}, None])
 def test_api_football_without_errors_loads(errors: Any) -> None:
     body = json.loads(api_football_body(DAY)) | {"errors": errors}

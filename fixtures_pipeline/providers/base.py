@@ -64,7 +64,8 @@ class Provider:
         base_url: Where the API is; None if only the operator can say.
         key_header: Header that takes the key, unless the operator names another.
         refusal: SQL over `status` (INTEGER) and `body` (JSON): NULL, or a struct of `error_type`, `message` (the
-            provider's own words) and `permanent` (asking for this day again is pointless) for an answer that refuses.
+            provider's own words; NULL if it has none) and `permanent` (asking for this day again is pointless) for an
+            answer that refuses.
         pause: Seconds to wait before the next request of the run, read from an answer's headers (lower-case names).
         requests_per_second: Rate unless the operator names another.
         requests_per_day: Requests within 24 hours unless the operator names another figure; None for no limit.
