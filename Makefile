@@ -25,13 +25,13 @@ test-ui: .venv/dev ## Run the tests in a browser (needs Debian's chromium)
 		{ echo "It needs Chromium: apt-get install chromium, or CHROMIUM=/path/to/chrome make test-ui"; exit 1; }
 	$(BIN)/pytest -m ui
 
-screenshots: .venv/dev ## Take the pictures of the docs anew
-	SCREENSHOTS=1 $(BIN)/pytest -m ui
+screenshots: export SCREENSHOTS = 1
+screenshots: test-ui ## Take the pictures of the docs anew
 
-bench: .venv/dev ## Measure speed, memory and size against baselines (some ten minutes)
+bench: .venv/dev ## Measure speed, memory and size against baselines (some eight minutes)
 	@PYTHONWARNINGS=ignore $(BIN)/python -m benchmarks
 
-check: .venv/dev ## Lint, format, types, definitions and tests: what CI runs
+check: .venv/dev ## Lint, format, types, definitions and tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

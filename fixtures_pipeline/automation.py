@@ -24,6 +24,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.outcome import contiguous
 from fixtures_pipeline.partitions import DAYS_AHEAD
+from fixtures_pipeline.providers.base import OPEN_STATUSES
 from fixtures_pipeline.retries import next_retry
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store import StoreError, StoreMissingError
@@ -77,7 +78,9 @@ def progress_schedule(settings: Settings, job: UnresolvedAssetJobDefinition) -> 
     def refresh_days_in_progress(context: ScheduleEvaluationContext) -> Iterator[RunRequest | SkipReason]:
         now = context.scheduled_execution_time.astimezone(settings.zone)
         try:
-            rows = open_store(settings).query(_IN_PROGRESS, {"now": now, "today": now.date()})
+            rows = open_store(settings).query(
+                _IN_PROGRESS, {"now": now, "today": now.date(), "open_statuses": list(OPEN_STATUSES)}
+            )
         except StoreMissingError:
             yield SkipReason("Nothing has been loaded yet.")
             return
@@ -99,7 +102,7 @@ _IN_PROGRESS = """
         AND date NOT IN (SELECT date FROM fixture_errors)
         AND date IN (
             SELECT date FROM fixtures
-            WHERE status IN ('scheduled', 'live', 'suspended', 'unknown')
+            WHERE list_contains($open_statuses, status)
                 AND (kickoff IS NULL OR kickoff < $now + INTERVAL 15 MINUTE)
         )
     ORDER BY date

@@ -29,7 +29,7 @@ from dagster._utils.warnings import PreviewWarning
 
 from fixtures_pipeline.retries import next_retry
 from fixtures_pipeline.rules import ROWS_SHOWN, RULES, Rule
-from fixtures_pipeline.settings import Settings
+from fixtures_pipeline.settings import PROJECT_ROOT, Settings
 from fixtures_pipeline.store import FixtureStore, StoreError, StoreMissingError
 
 DAYS_ASSET = AssetKey("fixture_days")
@@ -37,6 +37,9 @@ DAY_LOADED = AssetCheckKey(DAYS_ASSET, "day_loaded")
 REAL_PROVIDER = AssetCheckKey(DAYS_ASSET, "real_provider")
 
 _DOCS = "See docs/checks.md."
+
+#: Where that is: the UI shows it with a button that copies it, and links to no file.
+_DOCS_PATH = {"docs": MetadataValue.path(PROJECT_ROOT / "docs" / "checks.md")}
 
 #: The state of each of `$days` (NULL: all days that are known), whatever became of it.
 _DAY_STATES = """
@@ -128,7 +131,7 @@ def day_evaluations(
 
 def _judge_day(state: Mapping[str, Any] | None, key: str) -> tuple[bool, str, dict[str, Any]]:
     if state is None:
-        return False, f"{key} has not been loaded yet. Materialize it. {_DOCS}", {}
+        return False, f"{key} has not been loaded yet. Materialize it. {_DOCS}", {**_DOCS_PATH}
     metadata: dict[str, Any] = {}
     if state["loaded_at"] is not None:
         metadata |= {
@@ -141,6 +144,7 @@ def _judge_day(state: Mapping[str, Any] | None, key: str) -> tuple[bool, str, di
         return True, f"{state['fixtures'] or 0} fixtures, {state['events']} events listed.", metadata
     retry = next_retry(state["attempts"], state["failed_at"], state["retry_at"])
     metadata |= {
+        **_DOCS_PATH,
         "error_type": state["error_type"],
         "error_message": state["error_message"],
         "attempts": state["attempts"],
@@ -189,10 +193,16 @@ def rule_result(rule: Rule, store: FixtureStore, days: Sequence[date] | None, to
             check_name=rule.name,
             severity=AssetCheckSeverity.WARN,
             description=f"Nothing has been loaded yet: materialize some days first. {_DOCS}",
+            metadata=_DOCS_PATH,
         )
     except StoreError as error:
         return AssetCheckResult(
-            passed=False, asset_key=key, check_name=rule.name, severity=severity, description=f"{error} {_DOCS}"
+            passed=False,
+            asset_key=key,
+            check_name=rule.name,
+            severity=severity,
+            description=f"{error} {_DOCS}",
+            metadata=_DOCS_PATH,
         )
     metadata: dict[str, Any] = {"offending_rows": len(rows)}
     description = rule.sentence
@@ -203,7 +213,7 @@ def rule_result(rule: Rule, store: FixtureStore, days: Sequence[date] | None, to
             for row in rows:
                 by_type[row["error_type"]] = by_type.get(row["error_type"], 0) + 1
             metadata |= dict(sorted(by_type.items()))
-        metadata["rows"] = _table(rows[:ROWS_SHOWN])
+        metadata |= {"rows": _table(rows[:ROWS_SHOWN]), **_DOCS_PATH}
         shown = f" The first {ROWS_SHOWN} are shown." if len(rows) > ROWS_SHOWN else ""
         description = f"Not so for {len(rows)}: {rule.sentence} {rule.remedy}{shown} {_DOCS}"
     return AssetCheckResult(
@@ -225,6 +235,7 @@ def real_provider_result() -> AssetCheckResult:
         severity=AssetCheckSeverity.WARN,
         description="These are no real fixtures: the bundled sample API made them up. Set FIXTURES_PROVIDER to load "
         f"real ones. {_DOCS}",
+        metadata=_DOCS_PATH,
     )
 
 

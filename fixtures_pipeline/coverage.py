@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from fixtures_pipeline.loading import open_store
+from fixtures_pipeline.providers.base import OPEN_STATUSES
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store import StoreMissingError
 
@@ -115,7 +116,7 @@ def read_coverage(settings: Settings) -> Coverage:
     """
     made_at = datetime.now(settings.zone)
     try:
-        rows = open_store(settings).query(_KNOWN_DAYS)
+        rows = open_store(settings).query(_KNOWN_DAYS, {"open_statuses": list(OPEN_STATUSES)})
     except StoreMissingError:
         rows = []
     return Coverage(settings.database.name, settings.provider, made_at, list(_days(rows, made_at.date())))
@@ -131,7 +132,7 @@ _KNOWN_DAYS = """
     LEFT JOIN (
         SELECT
             date, count(*) AS events,
-            count(*) FILTER (status IN ('scheduled', 'live', 'suspended', 'unknown')) AS open
+            count(*) FILTER (list_contains($open_statuses, status)) AS open
         FROM fixtures
         GROUP BY date
     ) USING (date)

@@ -9,8 +9,8 @@ import re
 import struct
 import zlib
 from base64 import b64encode
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from hashlib import sha256
 from html import escape
@@ -73,10 +73,12 @@ def picture(coverage: Coverage) -> bytes:
     Raises:
         ValueError: they cannot be drawn.
     """
-    shown = coverage.days[-DAYS_IN_PICTURE:]
+    shown = replace(coverage, days=coverage.days[-DAYS_IN_PICTURE:])
     lines = [_about(coverage)]
-    if len(shown) < len(coverage.days):
-        lines.append(f"Only the latest {len(shown)} days are shown here; the HTML file has all {len(coverage.days):,}.")
+    if len(shown.days) < len(coverage.days):
+        lines.append(
+            f"Only the latest {len(shown.days)} days are shown here; the HTML file has all {len(coverage.days):,}."
+        )
     title = {"text": _title(coverage), "subtitle": lines, "fontSize": 18, "offset": 16}
     charts = _charts(shown) | {"title": title, "padding": 16}
     return _packed(vl_convert.vegalite_to_png(charts, vl_version=_VERSION))
@@ -95,7 +97,7 @@ def page(coverage: Coverage) -> str:
         title=escape(_title(coverage)),
         about=escape(_about(coverage)),
         numbers=numbers,
-        charts=vl_convert.vegalite_to_svg(_charts(coverage.days), vl_version=_VERSION),
+        charts=vl_convert.vegalite_to_svg(_charts(coverage), vl_version=_VERSION),
         program=_PROGRAM,
         allowed=f"sha256-{b64encode(sha256(_PROGRAM.encode()).digest()).decode()}",
         failed=_failed_days([day for day in reversed(coverage.days) if day.state == "failed"]),
@@ -112,10 +114,10 @@ def _about(coverage: Coverage) -> str:
     return f"Provider {coverage.provider}{made_up} · {extent} · made {coverage.made_at:%Y-%m-%d %H:%M %Z}"
 
 
-def _charts(days: Sequence[Day]) -> dict[str, Any]:
+def _charts(coverage: Coverage) -> dict[str, Any]:
     """Return the charts in Vega-Lite, with their data."""
+    days, errors = coverage.days, coverage.errors
     rows = [_row(day, days[-1].day.year) for day in days]
-    errors = Counter(day.error_type for day in days if day.error_type is not None)
     going_on = [row for row in rows if row["state"] == "in progress"]
     below = ([_errors()] if errors else []) + ([_in_progress(len(going_on))] if going_on else [])
     charts: list[Any] = [_calendar(days), _events(len(days))] if days else [_nothing()]

@@ -13,6 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from dagster import DagsterInstance
 
 from fixtures_pipeline.judge import Judge
 from fixtures_pipeline.outcome import Outcome
@@ -80,6 +81,15 @@ def settings(api: FaultServer, tmp_path: Path) -> Settings:
         requests_per_second=1000,
         lock_timeout=5,
     )
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
+    """Return a Dagster instance of the test's own, with SQLite storage."""
+    home = tmp_path / "home"
+    home.mkdir()
+    with DagsterInstance.local_temp(str(home), overrides={"telemetry": {"enabled": False}}) as local:
+        yield local
 
 
 @pytest.fixture

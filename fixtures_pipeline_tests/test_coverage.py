@@ -8,7 +8,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -88,13 +87,6 @@ class Page(HTMLParser):
             and (attributes.get("d") or "").endswith("v11h-11Z")
             and fill in {None, attributes.get("fill")}
         ]
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
-    """Return an instance of the test's own, with SQLite storage."""
-    with DagsterInstance.local_temp(str(tmp_path), overrides={"telemetry": {"enabled": False}}) as local:
-        yield local
 
 
 def report_now(settings: Settings, instance: DagsterInstance) -> ExecuteInProcessResult:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 import requests
+from dagster import DagsterInstance
+from dagster._core.scheduler.instigation import InstigatorType, ScheduleInstigatorData
 
 from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.settings import Settings
@@ -31,10 +33,8 @@ TABLES = ("fixture_days", "fixtures", "fixture_errors")
 class Dagster:
     """A `dagster dev` of the test's own."""
 
-    #: A backfill that the test may come back to.
-    first_backfill = ""
-
     def __init__(self, home: Path, settings: Settings) -> None:
+        self.home = home
         home.mkdir()
         (home / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
         self.port = _free_port()
@@ -114,6 +114,19 @@ class Dagster:
         )["reexecutePartitionBackfill"]
         assert answer["__typename"] == "LaunchBackfillSuccess", answer
         return str(answer["backfillId"])
+
+    def was_switched_on_a_day_ago(self, schedule: str) -> None:
+        """Make the daemon find a tick that it has missed, as after a night's sleep of the machine."""
+        with DagsterInstance.from_config(str(self.home)) as instance:
+            [state] = [
+                state
+                for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
+                if state.instigator_name == schedule
+            ]
+            assert isinstance(state.instigator_data, ScheduleInstigatorData)
+            earlier = (state.instigator_data.start_timestamp or time.time()) - timedelta(days=1).total_seconds()
+            data = ScheduleInstigatorData(state.instigator_data.cron_schedule, earlier)
+            instance.update_instigator_state(state.with_data(data))
 
     def ended(self, backfill: str) -> dict[str, Any]:
         """Wait for a backfill's end, and return what its page shows."""

@@ -18,8 +18,6 @@ from fixtures_pipeline.tables import COLUMNS
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 SETTINGS = {f"FIXTURES_{name.upper()}": field for name, field in Settings.model_fields.items()}
-#: Pictures that pages may show before they have been taken.
-PICTURES_TO_COME: frozenset[str] = frozenset()
 
 
 def text(name: str) -> str:
@@ -107,7 +105,7 @@ def test_every_schedule_and_sensor_is_described() -> None:
 def test_every_link_leads_to_a_file() -> None:
     for page in PAGES:
         for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
-            if "://" not in target and Path(target).name not in PICTURES_TO_COME:
+            if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 

@@ -106,15 +106,6 @@ def receiver() -> Iterator[_Server]:
         yield server
 
 
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
-    """Return an instance of the test's own, with SQLite storage."""
-    home = tmp_path / "home"
-    home.mkdir()
-    with DagsterInstance.local_temp(str(home), overrides={"telemetry": {"enabled": False}}) as local:
-        yield local
-
-
 def url(server: _Server) -> str:
     return f"json://user:{TOKEN}@127.0.0.1:{server.server_port}/{TOKEN}"
 

@@ -1,7 +1,6 @@
 """Runs of the real Dagster op, in process: what the run page, the partitions and the checks then say."""
 
 from collections import Counter
-from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,8 @@ from fixtures_pipeline_tests.conftest import REAL_DAYS, events, table
 from fixtures_pipeline_tests.fault_server import FaultServer, good_body
 from fixtures_pipeline_tests.oracle import assert_rules, fixture_of, own_events
 
+ROOT = Path(__file__).parents[1]
 FIRST = date(2025, 3, 1)
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
-    """Return an instance of the test's own, with SQLite storage."""
-    with DagsterInstance.local_temp(str(tmp_path), overrides={"telemetry": {"enabled": False}}) as local:
-        yield local
 
 
 def run(
@@ -181,6 +174,22 @@ def test_open_errors_are_shown_as_a_table_with_the_next_retry(
     rows = [record.data for record in found.metadata["rows"].records]
     assert {record["day"] for record in rows} == {"2025-03-01", "2025-03-02"}
     assert all(record["attempts"] == 1 and "UTC" in record["next_retry"] for record in rows)
+
+
+def test_every_red_check_says_where_the_page_about_checks_is(
+    settings: Settings, api: FaultServer, instance: DagsterInstance
+) -> None:
+    alone = build_definitions(settings)
+    found = [evaluations(_check_alone(alone, instance, rule.name), rule.name)[None] for rule in RULES]
+    api.plan(FIRST, b"{}")
+    result = run(settings.model_copy(update={"provider": "sample"}), instance, FIRST)
+    found += result.get_asset_check_evaluations()
+    red = [one for one in found if not one.passed]
+    assert {one.check_name for one in red} == {*(rule.name for rule in RULES), "day_loaded", "real_provider"}
+    for one in red:
+        assert one.description is not None
+        assert one.description.endswith("See docs/checks.md."), one.check_name
+        assert Path(one.metadata["docs"].value).samefile(ROOT / "docs" / "checks.md"), one.check_name
 
 
 def test_every_check_can_be_executed_alone_and_fetches_nothing(

@@ -33,15 +33,6 @@ def copy(tmp_path: Path) -> FixtureStore:
     return FixtureStore(tmp_path / "for readers" / "copy.duckdb", SOFASCORE, UTC, lock_timeout=5)
 
 
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
-    """Return an instance of the test's own, with SQLite storage."""
-    home = tmp_path / "home"
-    home.mkdir()
-    with DagsterInstance.local_temp(str(home), overrides={"telemetry": {"enabled": False}}) as local:
-        yield local
-
-
 def names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 

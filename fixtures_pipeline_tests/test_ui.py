@@ -37,23 +37,29 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def dagster(sample: Settings) -> Iterator[Dagster]:
-    """Return a `dagster dev` with three loaded weeks, five days of which have failed."""
     with Dagster(sample.database.parent / "home", sample) as running:
-        yesterday = datetime.now(UTC).date() - timedelta(days=1)
-        running.first_backfill = running.backfill([yesterday - timedelta(days=n) for n in range(22)])
-        running.ended(running.first_backfill)
         yield running
 
 
+@pytest.fixture(scope="module")
+def first_backfill(dagster: Dagster) -> str:
+    """Load three weeks, five days of which fail, and return the backfill's id."""
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    backfill = dagster.backfill([yesterday - timedelta(days=n) for n in range(22)])
+    dagster.ended(backfill)
+    return backfill
+
+
 @pytest.fixture
-def page(dagster: Dagster) -> Iterator[Page]:
-    """Return a page of a fresh browser; an error in its console fails the test."""
+def page(dagster: Dagster, first_backfill: str) -> Iterator[Page]:
+    """Return a page of a fresh browser over the loaded weeks."""
     with browsing(dagster) as opened:
         yield opened
 
 
 @contextmanager
 def browsing(dagster: Dagster) -> Iterator[Page]:
+    """Open a fresh browser; an error in its console fails the test."""
     errors: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
@@ -155,11 +161,11 @@ def test_a_backfill_is_launched_through_the_materialize_dialog(page: Page, dagst
 
 
 def test_reexecution_from_failure_heals_the_day_whose_outage_is_over(
-    page: Page, dagster: Dagster, sample: Settings
+    page: Page, dagster: Dagster, sample: Settings, first_backfill: str
 ) -> None:
     failed = {row["date"] for row in table(open_store(sample), "fixture_errors", "date")}
     before = backfills(dagster)
-    page.goto(f"/runs/b/{dagster.first_backfill}")
+    page.goto(f"/runs/b/{first_backfill}")
     expect(page.get_by_text("Failed", exact=True).first).to_be_visible()
     page.locator("button", has=page.get_by_label("expand_more")).first.click()
     page.get_by_text("Re-execute from failure").click()
@@ -175,20 +181,35 @@ def test_reexecution_from_failure_heals_the_day_whose_outage_is_over(
     expect(page.get_by_text("fixtures,").first).to_be_visible()
 
 
-def test_a_schedule_and_the_sensor_are_switched_on_and_the_sensor_ticks(page: Page, dagster: Dagster) -> None:
+def test_the_sensor_is_switched_on_and_ticks(page: Page) -> None:
     page.goto("/automation")
     for name in ("load_window", "refresh_days_in_progress", "retry_failed_days"):
         expect(page.get_by_text(name).first).to_be_visible()
     picture(page, "automation")
-    for kind, name in (("schedules", "load_window"), ("sensors", "retry_failed_days")):
-        page.goto(f"/locations/fixtures_pipeline.definitions/{kind}/{name}")
-        switch = page.locator("input[type=checkbox]").first
-        expect(switch).to_be_attached()
-        # The input itself is hidden behind its drawing.
-        switch.evaluate("input => input.click()")
-        expect(switch).to_be_checked()
-    # The schedule's own tick comes in the morning; the sensor's within a minute.
+    switch_on(page, "sensors", "retry_failed_days")
     expect(page.get_by_text("0 runs requested").first).to_be_visible(timeout=120_000)
+
+
+def test_the_schedule_is_switched_on_and_its_tick_loads_the_days_around_today(
+    page: Page, dagster: Dagster, sample: Settings
+) -> None:
+    switch_on(page, "schedules", "load_window")
+    dagster.was_switched_on_a_day_ago("load_window")
+    page.get_by_text("1 run requested").first.click(timeout=120_000)
+    page.get_by_role("link", name=re.compile("^[0-9a-f]{8}$")).first.click()
+    expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=120_000)
+    loaded = {row["date"] for row in table(open_store(sample), "load_log", "date")}
+    assert max(loaded) >= datetime.now(UTC).date() + timedelta(days=6)
+
+
+def switch_on(page: Page, kind: str, name: str) -> None:
+    """Turn the switch on a schedule's or a sensor's page."""
+    page.goto(f"/locations/fixtures_pipeline.definitions/{kind}/{name}")
+    switch = page.locator("input[type=checkbox]").first
+    expect(switch).to_be_attached()
+    # The input itself is hidden behind its drawing.
+    switch.evaluate("input => input.click()")
+    expect(switch).to_be_checked()
 
 
 def test_recorded_days_pass_in_the_check_dashboard(
