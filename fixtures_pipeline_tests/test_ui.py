@@ -195,8 +195,8 @@ def test_the_schedule_is_switched_on_and_its_tick_loads_the_days_around_today(
 ) -> None:
     switch_on(page, "schedules", "load_window")
     dagster.was_switched_on_a_day_ago("load_window")
-    page.get_by_text("1 run requested").first.click(timeout=120_000)
-    page.get_by_role("link", name=re.compile("^[0-9a-f]{8}$")).first.click()
+    expect(page.get_by_text("1 run requested").first).to_be_visible(timeout=120_000)
+    page.goto(str(page.locator("table a[href*='/runs/']").first.get_attribute("href")))
     expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=120_000)
     loaded = {row["date"] for row in table(open_store(sample), "load_log", "date")}
     assert max(loaded) >= datetime.now(UTC).date() + timedelta(days=6)
