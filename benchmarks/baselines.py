@@ -1,4 +1,4 @@
-"""What the pipeline is compared with: the least that any loader has to do, and what the script before it did."""
+"""What the pipeline is compared with: the least that any loader has to do, and what a plain script does."""
 
 import http.client
 import json
@@ -67,7 +67,7 @@ def floor(url: str, days: Sequence[date], folder: Path) -> None:
 
 
 def sequential(url: str, days: Sequence[date], folder: Path) -> None:
-    """Do as the script did: one request after the other, `json`, one row a day in SQLite, nothing flattened."""
+    """Do as a plain script does: one request after the other, `json`, one row a day in SQLite, nothing flattened."""
     parts = urlsplit(url)
     server = http.client.HTTPConnection(str(parts.hostname), parts.port)
     database = sqlite3.connect(folder / "sequential.sqlite")

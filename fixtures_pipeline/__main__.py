@@ -13,8 +13,8 @@ import sys
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
+from fixtures_pipeline.days import contiguous
 from fixtures_pipeline.loading import open_store
-from fixtures_pipeline.outcome import contiguous
 from fixtures_pipeline.partitions import DAYS_AHEAD
 from fixtures_pipeline.settings import PROJECT_ROOT, Settings, SettingsError
 from fixtures_pipeline.store import StoreError, StoreMissingError

@@ -3,7 +3,7 @@
 import base64
 import time
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from dagster import (
@@ -31,7 +31,7 @@ from fixtures_pipeline.loading import load_days as load
 from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.outcome import DayFailed
 from fixtures_pipeline.rules import RULES
-from fixtures_pipeline.settings import Settings, SettingsError
+from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store import FixtureStore, Stored, StoreError
 from fixtures_pipeline.tables import COLUMNS
 
@@ -112,10 +112,10 @@ def loading_asset(settings: Settings, partitions: DailyPartitionsDefinition) -> 
                 yield from _load(context, settings, store, days or [], news)
                 if days and settings.snapshot_file:
                     store.snapshot(settings.snapshot_file)
-            yield from _checks(context, settings, store, days)
+            yield from _checks(context, store, days)
             if context.selected_asset_keys:
                 yield from _reported(context, settings)
-        except (StoreError, SettingsError) as error:
+        except StoreError as error:
             # The one thing that no row can record. `from None`: the sentence says it all.
             raise Failure(description=str(error)) from None
         finally:
@@ -211,19 +211,16 @@ def _materializations(stored: Stored, provider: str) -> Iterator[AssetMaterializ
     )
 
 
-def _checks(
-    context: AssetExecutionContext, settings: Settings, store: FixtureStore, days: Sequence[date] | None
-) -> Iterator[_Event]:
+def _checks(context: AssetExecutionContext, store: FixtureStore, days: Sequence[date] | None) -> Iterator[_Event]:
     selected = context.selected_asset_check_keys
     if checks.DAY_LOADED in selected:
         if not context.selected_asset_keys:
             yield from checks.day_evaluations(store, context.instance, days)
         # The results themselves were given day by day; the step owes Dagster this one all the same.
         yield Output(None, output_name="fixture_days_day_loaded")
-    today = datetime.now(settings.zone).date()
     for rule in RULES:
         if any(key.name == rule.name for key in selected):
-            yield checks.rule_result(rule, store, days, today)
+            yield checks.rule_result(rule, store, days)
     if checks.REAL_PROVIDER in selected:
         yield checks.real_provider_result()
 

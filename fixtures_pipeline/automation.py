@@ -21,16 +21,19 @@ from dagster import (
 )
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
+from fixtures_pipeline.days import contiguous
 from fixtures_pipeline.loading import open_store
-from fixtures_pipeline.outcome import contiguous
 from fixtures_pipeline.partitions import DAYS_AHEAD
 from fixtures_pipeline.providers.base import OPEN_STATUSES
 from fixtures_pipeline.retries import next_retry
 from fixtures_pipeline.settings import Settings
-from fixtures_pipeline.store import StoreError, StoreMissingError
+from fixtures_pipeline.store import StoreError
 
-#: Days before today that the schedule loads again: results arrive late.
+#: Days before today that the schedules load again: results arrive late.
 DAYS_BEHIND = 2
+
+#: How long a run that was asked for may take to show in `fixture_errors`.
+LONGEST_WAIT = timedelta(days=1)
 
 _RANGE_START = "dagster/asset_partition_range_start"
 _RANGE_END = "dagster/asset_partition_range_end"
@@ -73,17 +76,20 @@ def progress_schedule(settings: Settings, job: UnresolvedAssetJobDefinition) -> 
         job=job,
         execution_timezone=settings.timezone,
         default_status=DefaultScheduleStatus.STOPPED,
-        description="Loads yesterday and today again every quarter of an hour while events of theirs can change.",
+        description="Loads today and the two days before again every quarter of an hour while their events can change.",
     )
     def refresh_days_in_progress(context: ScheduleEvaluationContext) -> Iterator[RunRequest | SkipReason]:
         now = context.scheduled_execution_time.astimezone(settings.zone)
         try:
             rows = open_store(settings).query(
-                _IN_PROGRESS, {"now": now, "today": now.date(), "open_statuses": list(OPEN_STATUSES)}
+                _IN_PROGRESS,
+                {
+                    "first": now.date() - timedelta(days=DAYS_BEHIND),
+                    "last": now.date(),
+                    "now": now,
+                    "open_statuses": list(OPEN_STATUSES),
+                },
             )
-        except StoreMissingError:
-            yield SkipReason("Nothing has been loaded yet.")
-            return
         except StoreError as error:
             yield SkipReason(str(error))
             return
@@ -98,7 +104,7 @@ def progress_schedule(settings: Settings, job: UnresolvedAssetJobDefinition) -> 
 #: Days with an event that has begun, or is about to, and can still change.
 _IN_PROGRESS = """
     SELECT date FROM fixture_days
-    WHERE in_progress AND date BETWEEN $today::DATE - 2 AND $today::DATE
+    WHERE in_progress AND date BETWEEN $first AND $last
         AND date NOT IN (SELECT date FROM fixture_errors)
         AND date IN (
             SELECT date FROM fixtures
@@ -112,8 +118,7 @@ _IN_PROGRESS = """
 def retry_sensor(settings: Settings, job: UnresolvedAssetJobDefinition) -> SensorDefinition:
     """Return the sensor that asks again for failed days, with growing pauses and an end.
 
-    Its cursor names, for each failed day, the failure that it has already asked for again, so that none is asked for
-    twice, however long the run waits in the queue.
+    Its cursor holds, for each failed day, the moment at which it was last asked for again.
     """
 
     @sensor(
@@ -125,45 +130,52 @@ def retry_sensor(settings: Settings, job: UnresolvedAssetJobDefinition) -> Senso
     )
     def retry_failed_days(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
         try:
-            rows = open_store(settings).query(_OPEN_ERRORS)
-        except StoreMissingError:
-            yield SkipReason("Nothing has been loaded yet.")
-            return
+            rows = open_store(settings).query(OPEN_ERRORS)
         except StoreError as error:
             yield SkipReason(str(error))
             return
-        asked: dict[str, str] = json.loads(context.cursor or "{}")
-        failures = {row["date"]: row["updated_at"].astimezone(UTC).isoformat() for row in rows}
-        due = due_days(rows, asked, datetime.now(UTC))
-        # Days that have loaded since are forgotten.
-        known = {day.isoformat(): asked[day.isoformat()] for day in failures if day.isoformat() in asked}
-        context.update_cursor(json.dumps(known | {day.isoformat(): failures[day] for day in due}))
+        before: dict[str, str] = json.loads(context.cursor or "{}")
+        due, asked = ask(rows, before, datetime.now(UTC))
+        context.update_cursor(json.dumps(asked))
         if not due:
             yield SkipReason(f"{len(rows)} days are failing, none is due." if rows else "No day is failing.")
+        failed_at = {row["date"]: row["updated_at"].astimezone(UTC).isoformat() for row in rows}
         for first, last in contiguous(due):
-            yield _request(first, last, run_key=f"{first} {last} {failures[last]}")
+            yield _request(first, last, run_key=f"{first} {last} {failed_at[last]} {before.get(last.isoformat(), '')}")
 
     return retry_failed_days
 
 
-_OPEN_ERRORS = "SELECT date, attempts, updated_at, retry_at FROM fixture_errors ORDER BY date"
+#: What `ask` looks at.
+OPEN_ERRORS = "SELECT date, attempts, updated_at, retry_at FROM fixture_errors ORDER BY date"
 
 
-def due_days(rows: Sequence[Mapping[str, Any]], asked: Mapping[str, str], now: datetime) -> list[date]:
-    """Return the failed days to ask for again now.
+def ask(
+    rows: Sequence[Mapping[str, Any]], asked: Mapping[str, str], now: datetime
+) -> tuple[list[date], dict[str, str]]:
+    """Return the failed days to ask for again now, and `asked` as it is then.
+
+    A day that was asked for is left alone until it has failed once more, however long its run waits in the queue; but
+    not for longer than a day, as the run may have come to nothing.
 
     Args:
-        rows: `date`, `attempts`, `updated_at` and `retry_at` of each row in `fixture_errors`.
-        asked: Day and time of the failures that were already asked for again, both in ISO format.
+        rows: The rows of `OPEN_ERRORS`.
+        asked: Days that were asked for, and when, both in ISO format.
         now: This moment.
     """
-    due = []
+    due: list[date] = []
+    remembered: dict[str, str] = {}
     for row in rows:
-        day, failed_at = row["date"], row["updated_at"]
+        key, failed_at = row["date"].isoformat(), row["updated_at"]
+        if key in asked:
+            remembered[key] = asked[key]
+        asked_at = datetime.fromisoformat(asked[key]) if key in asked else None
+        waiting = asked_at is not None and failed_at < asked_at and now < asked_at + LONGEST_WAIT
         retry = next_retry(row["attempts"], failed_at, row["retry_at"])
-        if retry is not None and retry <= now and asked.get(day.isoformat()) != failed_at.astimezone(UTC).isoformat():
-            due.append(day)
-    return due
+        if retry is not None and retry <= now and not waiting:
+            due.append(row["date"])
+            remembered[key] = now.isoformat()
+    return due, remembered
 
 
 def _request(first: date, last: date, run_key: str) -> RunRequest:

@@ -5,6 +5,7 @@ with every load, and each of them can be executed alone.
 """
 
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
@@ -30,7 +31,7 @@ from dagster._utils.warnings import PreviewWarning
 from fixtures_pipeline.retries import next_retry
 from fixtures_pipeline.rules import ROWS_SHOWN, RULES, Rule
 from fixtures_pipeline.settings import PROJECT_ROOT, Settings
-from fixtures_pipeline.store import FixtureStore, StoreError, StoreMissingError
+from fixtures_pipeline.store import FixtureStore, StoreMissingError
 
 DAYS_ASSET = AssetKey("fixture_days")
 DAY_LOADED = AssetCheckKey(DAYS_ASSET, "day_loaded")
@@ -39,7 +40,7 @@ REAL_PROVIDER = AssetCheckKey(DAYS_ASSET, "real_provider")
 _DOCS = "See docs/checks.md."
 
 #: Where that is: the UI shows it with a button that copies it, and links to no file.
-_DOCS_PATH = {"docs": MetadataValue.path(PROJECT_ROOT / "docs" / "checks.md")}
+_DOCS_PATH: dict[str, Any] = {"docs": MetadataValue.path(PROJECT_ROOT / "docs" / "checks.md")}
 
 #: The state of each of `$days` (NULL: all days that are known), whatever became of it.
 _DAY_STATES = """
@@ -108,6 +109,9 @@ def day_evaluations(
         store: Where the days are.
         instance: Knows the materializations that the results are about.
         days: The days to judge; None for all that were ever fetched.
+
+    Raises:
+        StoreError: the database cannot be read.
     """
     try:
         states = {row["date"]: row for row in store.query(_DAY_STATES, {"days": _listed(days)})}
@@ -131,7 +135,7 @@ def day_evaluations(
 
 def _judge_day(state: Mapping[str, Any] | None, key: str) -> tuple[bool, str, dict[str, Any]]:
     if state is None:
-        return False, f"{key} has not been loaded yet. Materialize it. {_DOCS}", {**_DOCS_PATH}
+        return False, f"{key} has not been loaded yet. Materialize it. {_DOCS}", _DOCS_PATH
     metadata: dict[str, Any] = {}
     if state["loaded_at"] is not None:
         metadata |= {
@@ -172,20 +176,21 @@ def _targets(
     }
 
 
-def rule_result(rule: Rule, store: FixtureStore, days: Sequence[date] | None, today: date) -> AssetCheckResult:
+def rule_result(rule: Rule, store: FixtureStore, days: Sequence[date] | None) -> AssetCheckResult:
     """Return the result of one rule.
 
     Args:
         rule: The rule.
         store: Where the tables are.
         days: The days of the run; None looks at all days.
-        today: Today in the configured time zone.
+
+    Raises:
+        StoreError: the database cannot be read.
     """
     severity = AssetCheckSeverity[rule.severity]
     key = AssetKey(rule.asset)
-    parameters = {"days": _listed(days), "today": today, "now": datetime.now(UTC)}
     try:
-        rows = store.query(rule.query, parameters)
+        rows = store.query(rule.query, {"days": _listed(days), "now": datetime.now(UTC)})
     except StoreMissingError:
         return AssetCheckResult(
             passed=False,
@@ -195,24 +200,12 @@ def rule_result(rule: Rule, store: FixtureStore, days: Sequence[date] | None, to
             description=f"Nothing has been loaded yet: materialize some days first. {_DOCS}",
             metadata=_DOCS_PATH,
         )
-    except StoreError as error:
-        return AssetCheckResult(
-            passed=False,
-            asset_key=key,
-            check_name=rule.name,
-            severity=severity,
-            description=f"{error} {_DOCS}",
-            metadata=_DOCS_PATH,
-        )
     metadata: dict[str, Any] = {"offending_rows": len(rows)}
     description = rule.sentence
     if rows:
         if rule.name == "no_open_errors":
             rows = [_with_next_retry(row) for row in rows]
-            by_type: dict[str, int] = {}
-            for row in rows:
-                by_type[row["error_type"]] = by_type.get(row["error_type"], 0) + 1
-            metadata |= dict(sorted(by_type.items()))
+            metadata |= sorted(Counter(row["error_type"] for row in rows).items())
         metadata |= {"rows": _table(rows[:ROWS_SHOWN]), **_DOCS_PATH}
         shown = f" The first {ROWS_SHOWN} are shown." if len(rows) > ROWS_SHOWN else ""
         description = f"Not so for {len(rows)}: {rule.sentence} {rule.remedy}{shown} {_DOCS}"

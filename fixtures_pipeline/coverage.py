@@ -163,7 +163,10 @@ def write_report(settings: Settings) -> Report:
         picture = coverage_page.picture(coverage)
         _replace(path, coverage_page.page(coverage))
     except OSError as error:
-        raise ReportError(f"The report {path} cannot be written: {error.strerror}.") from error
+        raise ReportError(
+            f"The report {path} cannot be written: {error.strerror}. Check its folder, the free space "
+            "and the permissions; an earlier report is as it was."
+        ) from error
     except ValueError as error:
         # What vl-convert raises when it cannot draw.
         raise ReportError(f"The report {path} cannot be drawn: {error}") from error

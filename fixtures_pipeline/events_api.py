@@ -7,6 +7,7 @@ an outcome is nobody's business here.
 import codecs
 import http.client
 import json
+import math
 import re
 import socket
 import ssl
@@ -134,7 +135,7 @@ class EventsApi:
         self._lock = threading.Lock()
         self._refused: list[DayFailed] = []
         self._not_before = 0.0
-        self._exchanges: set[_Exchange] = set()
+        self._under_way: set[_Deadline] = set()
         self._session = requests.Session()
         # Proxies and such from the environment are for the world outside, not for a server on this machine.
         self._session.trust_env = not _is_loopback(base_url)
@@ -158,9 +159,9 @@ class EventsApi:
         """End every request under way and release the connections."""
         self._stop.set()
         with self._lock:
-            exchanges = list(self._exchanges)
-        for exchange in exchanges:
-            exchange.cut()
+            under_way = list(self._under_way)
+        for deadline in under_way:
+            deadline.cut()
         self._session.close()
 
     def fetch(self, days: Sequence[date]) -> Generator[list[Outcome], None, None]:
@@ -205,7 +206,7 @@ class EventsApi:
                 f"{day} was not requested: {self._limits.refusals} days in a row had been refused before, the last "
                 f"being {refused.day}. {refused.message}"
             )
-            return DayFailed(day, refused.error_type, message, refused.http_status, retry_at=_passing(refused.retry_at))
+            return DayFailed(day, refused.error_type, message, refused.http_status, retry_at=refused.retry_at)
         started = time.monotonic()
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_result(self._is_transient),
@@ -257,29 +258,30 @@ class EventsApi:
         self._limiter.try_acquire("requests")
         if self._stop.is_set():
             return _Broken(ErrorType.CONNECTION_RESET_ERROR, "the run was ended before the request", transient=False)
+        # A second of patience: a file that another process has just locked would else count as a spent quota.
         if self._quota_limiter is not None and not self._quota_limiter.try_acquire("requests", timeout=1):
             seen = f"the {self._quota} requests within 24 hours that FIXTURES_REQUESTS_PER_DAY allows are spent"
             return _Broken(ErrorType.RATE_LIMIT_ERROR, seen, transient=False)
         request = self._provider.request(day, str(self._zone))
-        exchange = _Exchange(self._limits.deadline)
+        deadline = _Deadline(self._limits.deadline)
         with self._lock:
-            self._exchanges.add(exchange)
+            self._under_way.add(deadline)
         try:
-            answer = self._exchange(self._base_url + request.path, dict(request.query))
+            answer = self._send(self._base_url + request.path, dict(request.query))
         except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-            return self._explained(error, exchange)
+            return self._explained(error, deadline)
         except _UnacceptableError as error:
             return _Broken(ErrorType.API_ERROR, str(error), transient=False)
         finally:
-            exchange.end()
+            deadline.end()
             with self._lock:
-                self._exchanges.discard(exchange)
-        if exchange.expired:
-            return self._explained(TimeoutError(), exchange)
+                self._under_way.discard(deadline)
+        if deadline.passed:
+            return self._explained(TimeoutError(), deadline)
         self._hold(self._provider.pause(answer.headers))
         return answer
 
-    def _exchange(self, url: str, query: dict[str, str]) -> _Answer:
+    def _send(self, url: str, query: dict[str, str]) -> _Answer:
         headers = {self._key_header: self._key} if self._key else {}
         for _ in range(self._limits.redirects + 1):
             request = self._session.prepare_request(requests.Request("GET", url, headers=headers, params=query))
@@ -290,7 +292,7 @@ class EventsApi:
                 request,
                 timeout=(self._limits.connect, self._limits.read),
                 stream=True,
-                verify=options["verify"] or True,
+                verify=options["verify"] or True,  # certificates are checked, whatever the type allows
                 proxies=options["proxies"],
             ) as response:
                 target = self._session.get_redirect_target(response)
@@ -320,9 +322,9 @@ class EventsApi:
 
     # Judgement
 
-    def _explained(self, error: Exception, exchange: "_Exchange") -> _Broken:
+    def _explained(self, error: Exception, deadline: "_Deadline") -> _Broken:
         """Say which kind of failure an exception of the HTTP stack stands for."""
-        if exchange.expired:
+        if deadline.passed:
             return _Broken(
                 ErrorType.TIMEOUT_ERROR, f"the answer was not complete within {self._limits.deadline:g} seconds"
             )
@@ -421,32 +423,31 @@ class _UnacceptableError(Exception):
     """An answer that is not read to its end; the text says why."""
 
 
-class _Exchange:
-    """The deadline of one request: when it has passed, the connection in use is cut.
+class _Deadline:
+    """The end of one request's time: when it has come, the connection that this thread is using is cut.
 
     Timeouts of sockets count from one piece to the next, so a server that drips bytes would never meet one.
     """
 
     def __init__(self, seconds: float) -> None:
-        self.expired = False
+        self.passed = False
+        #: Noted by the connections below.
+        self.connection: HTTPConnection | None = None
         self._ended = False
         self._lock = threading.Lock()
-        _in_use.connection = None
-        # The names of this thread, for the timer's thread to read: the connections below note themselves there.
-        self._thread_slot = _in_use.__dict__
-        self._timer = threading.Timer(seconds, self._expire)
+        _current.deadline = self
+        self._timer = threading.Timer(seconds, self._pass)
         self._timer.daemon = True
         self._timer.start()
 
-    def _expire(self) -> None:
-        self.expired = True
+    def _pass(self) -> None:
+        self.passed = True
         self.cut()
 
     def cut(self) -> None:
         """Shut the connection in use, so that whoever waits for it stops waiting."""
         with self._lock:
-            connection = self._thread_slot.get("connection")
-            sock = getattr(connection, "sock", None)
+            sock = getattr(self.connection, "sock", None)
             if self._ended or sock is None:
                 return
             try:
@@ -462,18 +463,19 @@ class _Exchange:
             self._ended = True
 
 
-_in_use = threading.local()
+#: The deadline of the request that a thread is sending.
+_current = threading.local()
 
 
 class _NotingConnection:
-    """Notes which connection a thread is using, for `_Exchange`."""
+    """Notes its use with the current deadline."""
 
     def connect(self) -> None:
-        _in_use.connection = self
+        _current.deadline.connection = self
         super().connect()  # type: ignore[misc]
 
     def request(self, *args: object, **kwargs: object) -> None:
-        _in_use.connection = self
+        _current.deadline.connection = self
         super().request(*args, **kwargs)  # type: ignore[misc]
 
 
@@ -502,10 +504,9 @@ class _Adapter(HTTPAdapter):
 
 
 def _limiter(per_second: float) -> Limiter:
-    """Spread requests evenly: one at a time in as many milliseconds as the rate leaves for one."""
-    if per_second >= 1:
-        return Limiter(Rate(max(1, round(per_second)), Duration.SECOND))
-    return Limiter(Rate(1, round(1000 / per_second)))
+    """Let the whole requests of a second begin at once, but no more than that in as long as the rate takes for them."""
+    at_once = max(1, int(per_second))
+    return Limiter(Rate(at_once, math.ceil(1000 * at_once / per_second)))
 
 
 def _daily_limiter(per_day: int, file: Path | None) -> Limiter:
@@ -537,10 +538,6 @@ def _retry_after(headers: dict[str, str]) -> float | None:
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
     return max((at - datetime.now(UTC)).total_seconds(), 0)
-
-
-def _passing(retry_at: datetime | None) -> datetime | None:
-    return None if retry_at == NEVER else retry_at
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -9,17 +9,23 @@ days are fetched, and nothing that an answer may hold (a number of 400 digits, 1
 import json
 import math
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
 
+from fixtures_pipeline.days import day_bounds
 from fixtures_pipeline.outcome import NEVER, DayFailed, DayLoaded, ErrorType
 from fixtures_pipeline.providers.base import NO_REFUSAL, OPEN_STATUSES, SQL_WORDS, Provider
 
 #: Longest piece of a body that a message shows, in characters.
 EXCERPT = 200
+
+_LOOK = (
+    "Open the address in a browser to see what answers there (a login page, a proxy, maintenance?), then load the day "
+    "again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +35,6 @@ class Refusal:
     error_type: ErrorType
     message: str
     permanent: bool
-
-
-def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """Return the moments at which a day begins and the next one begins, in `zone`; 23 to 25 hours apart.
-
-    >>> [moment.isoformat() for moment in day_bounds(date(2025, 3, 30), ZoneInfo("Europe/Berlin"))]
-    ['2025-03-30T00:00:00+01:00', '2025-03-31T00:00:00+02:00']
-    """
-    return (datetime.combine(day, time(), zone), datetime.combine(day + timedelta(days=1), time(), zone))
 
 
 def excerpt(text: str | bytes) -> str:
@@ -67,7 +64,7 @@ class Judge:
         columns = ", ".join(f"{provider.columns[name]} AS {name}" for name in judged)
         structure = provider.structure_of(*judged)
         # S608: the provider's constants are the only text put into these statements.
-        self._verdict = f"""
+        self._verdict_sql = f"""
             SELECT
                 {self._refusal_of(200)} AS refusal,
                 count(*) AS events,
@@ -83,17 +80,13 @@ class Judge:
                 )
             )
         """  # noqa: S608
-        self._refusal = f"SELECT {self._refusal_of('$status')}"
+        self._refusal_sql = f"SELECT {self._refusal_of('$status')} AS refusal"
 
     def _refusal_of(self, status: object) -> str:
         if self._provider.refusal == NO_REFUSAL:
             return NO_REFUSAL
-        body = "decode($body)" if "body" in self._provider.refusal else "NULL"
-        return f"(SELECT {self._provider.refusal} FROM (SELECT {body}::JSON AS body, {status} AS status))"  # noqa: S608
-
-    def close(self) -> None:
-        """Release the memory that judging took."""
-        self._memory.close()
+        source = f"(SELECT decode($body)::JSON AS body, {status} AS status)"
+        return f"(SELECT {self._provider.refusal} FROM {source})"  # noqa: S608
 
     def judge(self, day: date, body: bytes) -> DayLoaded | DayFailed:
         """Judge the body of an answer with status 200.
@@ -116,7 +109,7 @@ class Judge:
                     day,
                     ErrorType.JSON_DECODE_ERROR,
                     f"The answer for {day} is not UTF-8, so it is not JSON. It begins: "
-                    f"{excerpt(body.decode('latin-1'))!a}",
+                    f"{excerpt(body.decode('latin-1'))!a} {_LOOK}",
                     http_status=200,
                 )
             row = None if repaired is None else self._read(day, repaired)
@@ -125,21 +118,20 @@ class Judge:
             return DayFailed(
                 day,
                 ErrorType.JSON_DECODE_ERROR,
-                f"The answer for {day} is not JSON. {_begins(body)} Open the address in a browser to see what answers "
-                "there (a login page, a proxy, maintenance?), then load the day again.",
+                f"The answer for {day} is not JSON. {_begins(body)} {_LOOK}",
                 http_status=200,
             )
         return self._weighed(day, body, row)
 
     def _read(self, day: date, body: bytes) -> dict[str, Any] | None:
         starts, ends = day_bounds(day, self._zone)
-        return self._one(self._verdict, {"body": body, "starts": starts, "ends": ends})
+        return self._one(self._verdict_sql, {"body": body, "starts": starts, "ends": ends})
 
     def _weighed(self, day: date, body: bytes, row: dict[str, Any]) -> DayLoaded | DayFailed:
         def failed(error_type: ErrorType, message: str, events: int = 0, retry_at: datetime | None = None) -> DayFailed:
             return DayFailed(day, error_type, message, 200, body, events, retry_at=retry_at)
 
-        refusal = _refusal(row["refusal"])
+        refusal = _as_refusal(row["refusal"])
         if refusal is not None:
             message = f"{self._provider.title} did not give {day}: {excerpt(refusal.message)}"
             return failed(refusal.error_type, message, retry_at=NEVER if refusal.permanent else None)
@@ -177,8 +169,10 @@ class Judge:
 
     def refusal(self, status: int, body: bytes) -> Refusal | None:
         """Return what the provider's own words mean in an answer with a status other than 200, if it has any."""
-        row = self._one(self._refusal, {"status": status, "body": body})
-        return _refusal(next(iter(row.values()))) if row else None
+        if self._provider.refusal == NO_REFUSAL:
+            return None
+        row = self._one(self._refusal_sql, {"status": status, "body": body})
+        return _as_refusal(row["refusal"]) if row else None
 
     def is_json(self, body: bytes) -> bool:
         """Say whether a body is JSON, and may thus be kept in a JSON column."""
@@ -199,10 +193,9 @@ class Judge:
 
     def _one(self, query: str, parameters: dict[str, Any]) -> dict[str, Any] | None:
         """Run a query that reads one body; None if DuckDB cannot read the body as JSON."""
-        used = {name: value for name, value in parameters.items() if f"${name}" in query}
         with self._memory.cursor() as cursor:
             try:
-                [row] = cursor.execute(query, used).fetchall()
+                [row] = cursor.execute(query, parameters).fetchall()
             except (duckdb.InvalidInputException, duckdb.ConversionException):
                 return None
             names = [column[0] for column in cursor.description or ()]
@@ -227,7 +220,7 @@ def _finite(number: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _refusal(row: dict[str, Any] | None) -> Refusal | None:
+def _as_refusal(row: dict[str, Any] | None) -> Refusal | None:
     if row is None:
         return None
     return Refusal(ErrorType(row["error_type"]), row["message"] or "it does not say why", row["permanent"])

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from datetime import date
 
 from fixtures_pipeline.events_api import EventsApi
-from fixtures_pipeline.settings import Settings, SettingsError
+from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store import FixtureStore, Stored, StoreMissingError
 
 
@@ -25,19 +25,16 @@ def load_days(settings: Settings, days: Sequence[date], run_id: str | None = Non
         run_id: Noted in `load_log`.
 
     Raises:
-        SettingsError: the provider has no address of its own and none is set.
         StoreError: the database cannot be opened or written.
     """
     store = open_store(settings)
     with ExitStack() as opened:
         base_url = settings.api_url or settings.source.base_url
-        if base_url is None and settings.provider == "sample":
+        if base_url is None:
             # Imported here: only the sample provider needs a web server.
             from fixtures_pipeline.sample_api import SampleApi  # noqa: PLC0415
 
             base_url = opened.enter_context(SampleApi(failed_before=_failed_days(store))).url
-        if base_url is None:
-            raise SettingsError(f"FIXTURES_API_URL must be set: the provider {settings.provider} has no address.")
         api = opened.enter_context(
             EventsApi(
                 settings.source,

@@ -18,7 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fixtures_pipeline.outcome import REFUSALS, DayFailed, contiguous
+from fixtures_pipeline.days import contiguous
+from fixtures_pipeline.outcome import REFUSALS, DayFailed
 from fixtures_pipeline.retries import is_given_up
 
 if TYPE_CHECKING:

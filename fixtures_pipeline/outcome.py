@@ -4,9 +4,8 @@ Only values belong here. How an answer is fetched is in `events_api`, how it is 
 `store`.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from enum import StrEnum
 
 #: `DayFailed.retry_at` of a day that asking again cannot help, such as one outside the plan that was paid for.
@@ -80,22 +79,3 @@ class DayFailed:
 
 
 Outcome = DayLoaded | DayFailed
-
-
-def contiguous(days: Sequence[date]) -> Iterator[tuple[date, date]]:
-    """Yield the first and last day of each unbroken stretch in `days`, in order.
-
-    >>> list(contiguous([date(2025, 1, 3), date(2025, 1, 1), date(2025, 1, 2), date(2025, 1, 9)]))
-    [(datetime.date(2025, 1, 1), datetime.date(2025, 1, 3)), (datetime.date(2025, 1, 9), datetime.date(2025, 1, 9))]
-    """
-    first = last = None
-    for day in sorted(set(days)):
-        if first is None or last is None:
-            first = last = day
-        elif day == last + timedelta(days=1):
-            last = day
-        else:
-            yield first, last
-            first = last = day
-    if first is not None and last is not None:
-        yield first, last

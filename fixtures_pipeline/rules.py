@@ -21,8 +21,8 @@ class Rule:
         severity: ERROR where data are wrong or missing, WARN where they look odd.
         sentence: What must hold.
         remedy: What to do when it does not.
-        query: Gives the offending rows. `$days` are the days of the run (NULL: all days), `$today` is today and
-            `$now` this moment.
+        query: Gives the offending rows. `$days` are the days of the run (NULL: all days), `$now` is this
+            moment.
     """
 
     name: str

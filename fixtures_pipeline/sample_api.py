@@ -215,7 +215,7 @@ def _made(day: date, number: int, now: datetime | None) -> _Event:
     competition = 1000 + 10 * country + league
     home, away = dice.sample(range(len(_TOWNS) * len(_CLUBS)), 2)
     kind = dice.random()
-    goals = [min(dice.choice((0, 0, 1, 1, 1, 2, 2, 3, 4)), 9) for _ in "ha"]
+    goals = [dice.choice((0, 0, 1, 1, 1, 2, 2, 3, 4)) for _ in range(2)]
     event: dict[str, Any] = {
         "tournament": _tournament(competition, _LEAGUES[league], dice),
         "season": {

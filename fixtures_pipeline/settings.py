@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -60,22 +61,29 @@ class Settings(BaseSettings):
         """Read the environment and `.env`; `values` win over both.
 
         Raises:
-            SettingsError: a value cannot be used, or a `FIXTURES_…` variable that does not exist is set.
+            SettingsError: a value cannot be used, one is missing, a `FIXTURES_…` name that does not exist is set, or
+                `.env` cannot be read.
         """
         known = {_PREFIX + name.upper() for name in cls.model_fields}
-        for name in sorted(set(os.environ) - known):
+        for name in sorted({*os.environ, *_names(values.get("_env_file", cls.model_config.get("env_file")))} - known):
             if name.startswith(_PREFIX):
                 close = get_close_matches(name, known, 1)
                 hint = f"; did you mean {close[0]}?" if close else ", see .env.example."
                 raise SettingsError(f"{name} is not a setting of this project{hint}")
         try:
-            return cls(**values)
+            settings = cls(**values)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             reason = re.sub("^Value error, ", "", first["msg"])
             name = _PREFIX + str(first["loc"][0]).upper()
             # `from None`: the chained error would print the values of other settings.
             raise SettingsError(f"{name} cannot be used: {reason} (see .env.example).") from None
+        if settings.provider != "sample" and not (settings.api_url or settings.source.base_url):
+            raise SettingsError(
+                f"FIXTURES_API_URL must be set: the provider {settings.provider} has no address of its own "
+                "(see .env.example)."
+            )
+        return settings
 
     @field_validator("provider")
     @classmethod
@@ -175,6 +183,14 @@ class Settings(BaseSettings):
     def receivers(self) -> list[str]:
         """The URLs in `notify`, tokens and all."""
         return _listed(self.notify)
+
+
+def _names(env_file: Any) -> set[str]:  # noqa: ANN401 - whatever pydantic-settings takes for one
+    """Return the names that a `.env` file sets; none if there is no such file."""
+    try:
+        return set(dotenv_values(env_file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{env_file} cannot be read: {error}. It must be a text file in UTF-8.") from None
 
 
 def _default_database(provider: str) -> Path:

@@ -22,16 +22,14 @@ from zoneinfo import ZoneInfo
 import duckdb
 import tenacity
 
-from fixtures_pipeline.judge import day_bounds, excerpt
+from fixtures_pipeline.days import day_bounds
+from fixtures_pipeline.judge import excerpt
 from fixtures_pipeline.outcome import DayFailed, DayLoaded, ErrorType, Outcome
 from fixtures_pipeline.providers.base import SQL_WORDS, Provider
 from fixtures_pipeline.tables import COLUMNS
 
 if TYPE_CHECKING:
     import pandas
-
-#: Tables that people read, in the order in which docs and UI list them.
-TABLES = ("fixture_days", "fixtures", "fixture_errors", "load_log")
 
 # A new block of rows for every load, never merged by the way: DuckDB would otherwise rewrite the last 122,880 rows of
 # a table, JSON and all, whenever one is added. `_tidy` merges them when there are many
@@ -362,7 +360,7 @@ class FixtureStore:
     # Reading
 
     def query(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Run one reading query and return its column names and rows.
+        """Run one reading query and return its rows, each by column name.
 
         Args:
             sql: A query whose text is constant; what varies goes into `parameters`. Besides the tables it can read
@@ -420,15 +418,15 @@ class FixtureStore:
         `datetime64`, times `datetime64` in the store's time zone, whole numbers pandas' nullable integers.
 
         Args:
-            table: One of `TABLES`.
+            table: One of `COLUMNS`.
 
         Raises:
             ValueError: there is no such table.
             StoreMissingError: nothing has been loaded yet.
             StoreError: the database cannot be read.
         """
-        if table not in TABLES:
-            raise ValueError(f"There is no table {table!r}, only {', '.join(TABLES)}.")
+        if table not in COLUMNS:
+            raise ValueError(f"There is no table {table!r}, only {', '.join(COLUMNS)}.")
         times = [column.name for column in COLUMNS[table] if column.type == "TIMESTAMPTZ"]
         # As times without a zone: DuckDB would give them that of the machine, with a warning of pandas 3.1 on the way.
         in_utc = ", ".join(f'timezone(\'UTC\', "{name}") AS "{name}"' for name in times)
@@ -448,7 +446,10 @@ class FixtureStore:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StoreError(f"The folder {self.path.parent} cannot be made: {error.strerror}.") from error
+            raise StoreError(
+                f"The folder {self.path.parent} cannot be made: {error.strerror}. Check the folder above it and the "
+                "permissions, or name another file in FIXTURES_DB."
+            ) from error
         with self._opened(read_only=False, unusable=(duckdb.Error,)) as connection:
             # A load is too small to be shared out: a second thread only touches memory of its own.
             connection.execute("SET threads = 1")

@@ -56,11 +56,10 @@ def store(tmp_path: Path) -> FixtureStore:
 
 
 @pytest.fixture
-def judged() -> Iterator[Callable[[date, str | bytes], Outcome]]:
+def judged() -> Callable[[date, str | bytes], Outcome]:
     """Return a function that judges a body as Sofascore's answer for a day."""
     judge = Judge(SOFASCORE, UTC)
-    yield lambda day, body: judge.judge(day, body.encode() if isinstance(body, str) else body)
-    judge.close()
+    return lambda day, body: judge.judge(day, body.encode() if isinstance(body, str) else body)
 
 
 @pytest.fixture

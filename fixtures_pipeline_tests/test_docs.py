@@ -12,7 +12,7 @@ from fixtures_pipeline.outcome import DayFailed, ErrorType
 from fixtures_pipeline.providers import PROVIDERS
 from fixtures_pipeline.rules import RULES
 from fixtures_pipeline.settings import Settings
-from fixtures_pipeline.store import TABLES, FixtureStore
+from fixtures_pipeline.store import FixtureStore
 from fixtures_pipeline.tables import COLUMNS
 
 ROOT = Path(__file__).parents[1]
@@ -53,7 +53,7 @@ def test_the_described_columns_are_those_that_the_migrations_make(tmp_path: Path
     described = {table: [(column.name, column.type) for column in columns] for table, columns in COLUMNS.items()}
     assert {table: tables[table] for table in described} == described
     assert tables["superseded_fixtures"] == described["fixtures"]
-    assert set(tables) == {*TABLES, "superseded_fixtures", "store_info"}
+    assert set(tables) == {*COLUMNS, "superseded_fixtures", "store_info"}
     assert all(f"`{table}`" in text("docs/tables.md") or f"## {table}" in text("docs/tables.md") for table in tables)
 
 

@@ -5,10 +5,10 @@ from types import ModuleType
 
 import pytest
 
-from fixtures_pipeline import judge, notify, outcome, retries
+from fixtures_pipeline import days, notify, retries
 
 
-@pytest.mark.parametrize("module", [judge, notify, outcome, retries])
+@pytest.mark.parametrize("module", [days, notify, retries])
 def test_examples(module: ModuleType) -> None:
     result = doctest.testmod(module)
     assert result.attempted > 0

@@ -59,7 +59,8 @@ def test_fault(name: str, api: FaultServer, fetch: Fetch, store: FixtureStore) -
         assert len(outcome.message) < 1000
         assert KEY not in repr(outcome)
     store.load([outcome])
-    assert_rules(store) if name not in {"NaN", "a number of 400 digits", "10,000 lists in an event"} else None
+    if name != "10,000 lists in an event":  # which Python's json cannot read
+        assert_rules(store)
     if fault.loaded is not None:
         assert len(table(store, "fixtures", "event_id, date")) == fault.loaded
     if fault.expected is not None:
@@ -93,7 +94,7 @@ class TestTls:
 
     @pytest.fixture
     def trusted(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-        """Trust the test's authority, as an operator would: by REQUESTS_CA_BUNDLE."""
+        """Trust the test's authority in the way requests does by itself: loopback is asked without the environment."""
         bundle = tmp_path / "authority.pem"
         self.authority.cert_pem.write_to_path(bundle)
         monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(bundle))
@@ -251,10 +252,10 @@ class TestTheKey:
 def test_leaving_early_ends_the_requests_under_way(api: FaultServer) -> None:
     for day in days(8)[1:]:
         api.plan(day, lambda exchange: exchange.idle())
-    started = time.monotonic()
-    with EventsApi(SOFASCORE, api.url, zone=ZONE, requests_per_second=1000) as events:
+    # Nothing but leaving could end them within an hour.
+    limits = Limits(read=3600, deadline=3600)
+    with EventsApi(SOFASCORE, api.url, zone=ZONE, requests_per_second=1000, limits=limits) as events:
         batches = events.fetch(days(8))
-        next(batches)
+        [first] = next(batches)
         batches.close()
-    # Far less than the 20 seconds that each of them might have read on.
-    assert time.monotonic() - started < 10
+    assert first.day == days(8)[0]

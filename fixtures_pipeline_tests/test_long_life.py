@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fixtures_pipeline import store as module
-from fixtures_pipeline.automation import _OPEN_ERRORS, due_days
+from fixtures_pipeline.automation import OPEN_ERRORS, ask
 from fixtures_pipeline.outcome import DayFailed, DayLoaded, ErrorType, Outcome
 from fixtures_pipeline.retries import GIVEN_UP_AFTER
 from fixtures_pipeline.sample_api import day_body
@@ -55,9 +55,7 @@ class Year:
 
     def retry(self) -> None:
         """Do what the sensor does, and carry out at once what it asks for."""
-        rows = self.store.query(_OPEN_ERRORS)
-        due = due_days(rows, self.asked, self.now)
-        self.asked |= {row["date"].isoformat(): row["updated_at"].astimezone(UTC).isoformat() for row in rows}
+        due, self.asked = ask(self.store.query(OPEN_ERRORS), self.asked, self.now)
         self.load(due)
 
 

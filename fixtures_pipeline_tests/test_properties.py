@@ -7,7 +7,6 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -192,9 +191,3 @@ def test_a_recorded_day_comes_back_from_the_store_as_it_was(real_days: dict[date
         store.load([JUDGE.judge(day, body)])
         [row] = table(store, "fixture_days")
         assert json.loads(row["data"]) == events(body)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _close() -> Any:
-    yield
-    JUDGE.close()

@@ -191,11 +191,7 @@ READINGS = {
 
 
 def judge(provider: str, day: date, body: bytes | str) -> Outcome:
-    with_zone = Judge(PROVIDERS[provider], ZONE)
-    try:
-        return with_zone.judge(day, body.encode() if isinstance(body, str) else body)
-    finally:
-        with_zone.close()
+    return Judge(PROVIDERS[provider], ZONE).judge(day, body.encode() if isinstance(body, str) else body)
 
 
 def test_every_provider_maps_the_same_columns() -> None:
@@ -460,4 +456,3 @@ def test_the_zone_of_the_operator_decides_what_belongs_to_a_day() -> None:
     late = football_data_body(DAY).replace(b"T12:00:00Z", b"T23:30:00Z")
     assert isinstance(berlin.judge(DAY, late), DayFailed)
     assert isinstance(berlin.judge(date(2025, 3, 4), late), DayLoaded)
-    berlin.close()

@@ -5,7 +5,6 @@ import json
 import re
 import statistics
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -154,12 +153,12 @@ class History:
         days: dict[date, list[dict[str, Any]]] = {}
         for one in listed:
             days.setdefault(datetime.fromtimestamp(one["startTimestamp"], UTC).date(), []).append(one)
-        with closing(Judge(SOFASCORE, ZoneInfo("UTC"))) as judge:
-            outcomes = []
-            for n, (one_day, own) in enumerate(days.items()):
-                outcome = judge.judge(one_day, body_of([*own, *self._fill(one_day), *LISTED_TOO.get(one_day, [])]))
-                assert isinstance(outcome, DayLoaded)
-                outcomes.append(replace(outcome, elapsed_ms=elapsed_ms + 40 * n))
+        judge = Judge(SOFASCORE, ZoneInfo("UTC"))
+        outcomes = []
+        for n, (one_day, own) in enumerate(days.items()):
+            outcome = judge.judge(one_day, body_of([*own, *self._fill(one_day), *LISTED_TOO.get(one_day, [])]))
+            assert isinstance(outcome, DayLoaded)
+            outcomes.append(replace(outcome, elapsed_ms=elapsed_ms + 40 * n))
         self._load(moment, outcomes)
 
     def failed(self, moment: str, *days: str, error_type: ErrorType = ErrorType.API_ERROR, message: str = "") -> None:
@@ -167,8 +166,7 @@ class History:
 
     def empty_day(self, moment: str, one_day: str, elapsed_ms: int = 100) -> None:
         """Load a day on which nothing of interest is played."""
-        with closing(Judge(SOFASCORE, ZoneInfo("UTC"))) as judge:
-            outcome = judge.judge(day(one_day), body_of(self._fill(day(one_day))))
+        outcome = Judge(SOFASCORE, ZoneInfo("UTC")).judge(day(one_day), body_of(self._fill(day(one_day))))
         assert isinstance(outcome, DayLoaded)
         self._load(moment, [replace(outcome, elapsed_ms=elapsed_ms)])
 

@@ -15,7 +15,7 @@ import pytest
 from fixtures_pipeline.judge import Judge
 from fixtures_pipeline.outcome import NEVER, DayFailed, ErrorType, Outcome
 from fixtures_pipeline.providers import PROVIDERS
-from fixtures_pipeline.store import TABLES, FixtureStore, StoreError, StoreLockedError, StoreMissingError
+from fixtures_pipeline.store import FixtureStore, StoreError, StoreLockedError, StoreMissingError
 from fixtures_pipeline.tables import COLUMNS
 from fixtures_pipeline_tests.conftest import SOFASCORE, UTC, table
 from fixtures_pipeline_tests.fault_server import event, good_body
@@ -188,11 +188,10 @@ class TestADataFrame:
         unplayed = {**event(2, None), "homeScore": {}, "awayScore": {}, "homeTeam": {"name": "New"}}
         store.load([judge.judge(MONDAY, answer(event(1, NOON[MONDAY]), unplayed).encode())])
         store.load([DayFailed(TUESDAY, ErrorType.AUTH_ERROR, "Not in the plan.", retry_at=NEVER)])
-        judge.close()
 
     def test_has_the_columns_and_rows_of_each_table(self, store: FixtureStore) -> None:
         self.load(store)
-        for name in TABLES:
+        for name in COLUMNS:
             frame = store.dataframe(name)
             assert list(frame.columns) == [column.name for column in COLUMNS[name]]
             assert len(frame) == len(table(store, name)) > 0
@@ -202,7 +201,7 @@ class TestADataFrame:
         self.load(store) if filled else store.load([])
         types = {"DATE": "datetime64[us]", "TIMESTAMPTZ": "datetime64[us, Europe/Istanbul]", "INTEGER": "Int32"}
         types |= {"BIGINT": "Int64", "BOOLEAN": "bool"}
-        for name in TABLES:
+        for name in COLUMNS:
             shown = store.dataframe(name).dtypes.astype(str).to_dict()
             for column in COLUMNS[name]:
                 assert shown[column.name] == types.get(column.type, shown[column.name]), (name, column.name)

@@ -1,4 +1,4 @@
--- The tables of DESIGN: what each column means stands in tables.py and docs/tables.md.
+-- What each column means stands in tables.py and docs/tables.md.
 
 CREATE TABLE fixture_days (
     data_id VARCHAR PRIMARY KEY,

@@ -5,9 +5,10 @@ is an empty day with status 200, told from a real one by `filters.permission`.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, timedelta
 from zoneinfo import ZoneInfo
 
+from fixtures_pipeline.days import day_bounds
 from fixtures_pipeline.providers.base import Provider, Request
 
 #: Longest wait that a header may ask for, in seconds: the quota is one of a minute.
@@ -98,9 +99,7 @@ END"""
 
 def _request(day: date, timezone: str) -> Request:
     """Ask for the UTC days that the day touches in its time zone; the store keeps what falls on the day."""
-    zone = ZoneInfo(timezone)
-    begins = datetime.combine(day, time(), zone).astimezone(UTC)
-    ends = datetime.combine(day + timedelta(days=1), time(), zone).astimezone(UTC)
+    begins, ends = (moment.astimezone(UTC) for moment in day_bounds(day, ZoneInfo(timezone)))
     last = (ends - timedelta(microseconds=1)).date()
     return Request(
         "/v4/matches", {"dateFrom": begins.date().isoformat(), "dateTo": (last + timedelta(days=1)).isoformat()}

@@ -7,4 +7,4 @@ from dataclasses import replace
 
 from fixtures_pipeline.providers.sofascore import SOFASCORE
 
-SAMPLE = replace(SOFASCORE, name="sample", title="Sample API (made up)", base_url=None, requests_per_second=1000)
+SAMPLE = replace(SOFASCORE, name="sample", title="Sample API (made up)", requests_per_second=1000)

@@ -73,5 +73,4 @@ SOFASCORE = Provider(
     list_key="events",
     structure=_STRUCTURE,
     columns=_COLUMNS,
-    base_url="https://api.sofascore.com",
 )
