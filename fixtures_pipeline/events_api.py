@@ -28,7 +28,7 @@ from zoneinfo import ZoneInfo
 import requests
 import tenacity
 import urllib3
-from pyrate_limiter import Duration, Limiter, Rate, SQLiteBucket
+from pyrate_limiter import AbstractBucket, Duration, Limiter, Rate, SQLiteBucket
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
@@ -42,6 +42,8 @@ BATCH_SECONDS = 1.0
 
 _USER_AGENT = f"fixtures-pipeline/{version('fixtures-pipeline')} (daily football fixtures; requests)"
 _PIECE = 64 * 1024
+#: Seconds that a thread waits for its turn before it looks whether the run has been ended.
+_PATIENCE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class EventsApi:
         concurrency: int = 8,
         requests_per_second: float | None = None,
         requests_per_day: int | None = None,
-        quota_file: Path | None = None,
+        requests_file: Path | None = None,
         limits: Limits = Limits(),
     ) -> None:
         """Prepare to ask; nothing is sent before `fetch`.
@@ -116,9 +118,13 @@ class EventsApi:
             key_header: Header for the key; the provider's own if None.
             concurrency: Days under way at once.
             requests_per_second: Requests begun a second at most; the provider's own figure if None.
-            requests_per_day: Requests within 24 hours at most, counted across runs; the provider's own figure if None.
-            quota_file: Where they are counted; without it, only this run's count.
+            requests_per_day: Requests within 24 hours at most; the provider's own figure if None.
+            requests_file: Where requests are counted, across runs; without it, only this run's count.
             limits: Times, sizes and counts.
+
+        Raises:
+            OSError: the folder of `requests_file` cannot be made.
+            sqlite3.Error: `requests_file` cannot be used; later, `fetch` may raise it as well.
         """
         self._provider = provider
         self._base_url = base_url
@@ -127,9 +133,9 @@ class EventsApi:
         self._key = key
         self._concurrency = concurrency
         self._limits = limits
-        self._limiter = _limiter(requests_per_second or provider.requests_per_second)
-        self._quota = requests_per_day or provider.requests_per_day
-        self._quota_limiter = _daily_limiter(self._quota, quota_file) if self._quota else None
+        self._limiter = _limiter(_rate(requests_per_second or provider.requests_per_second), requests_file)
+        quota = requests_per_day or provider.requests_per_day
+        self._quota_limiter = _limiter(Rate(quota, Duration.DAY), requests_file) if quota else None
         self._judge = Judge(provider, zone)
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -163,6 +169,8 @@ class EventsApi:
         for deadline in under_way:
             deadline.cut()
         self._session.close()
+        for limiter in filter(None, (self._limiter, self._quota_limiter)):
+            limiter.close()
 
     def fetch(self, days: Sequence[date]) -> Generator[list[Outcome], None, None]:
         """Fetch each of `days` once and give every day's outcome, in batches, in the order of arrival.
@@ -207,7 +215,7 @@ class EventsApi:
                 f"being {refused.day}. {refused.message}"
             )
             return DayFailed(day, refused.error_type, message, refused.http_status, retry_at=refused.retry_at)
-        started = time.monotonic()
+        begun: list[float] = []
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_result(self._is_transient),
             wait=self._wait,
@@ -215,10 +223,13 @@ class EventsApi:
             sleep=tenacity.sleep_using_event(self._stop),
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
-        result: _Answer | _Broken = retrying(self._ask, day)
+        result: _Answer | _Broken = retrying(self._ask, day, begun)
         outcome = self._broken(day, result) if isinstance(result, _Broken) else self._answered(day, result)
         size = len(result.content) if isinstance(result, _Answer) else 0
-        outcome = replace(outcome, size=size, elapsed_ms=round((time.monotonic() - started) * 1000))
+        elapsed = time.monotonic() - begun[0] if begun else 0
+        outcome = replace(outcome, size=size, elapsed_ms=round(elapsed * 1000))
+        if isinstance(outcome, DayFailed):
+            outcome = replace(outcome, message=self._without_key(outcome.message.encode()).decode())
         with self._lock:
             if isinstance(outcome, DayFailed) and outcome.error_type in REFUSALS:
                 # A day outside the plan says nothing about the other days.
@@ -251,17 +262,27 @@ class EventsApi:
 
     # One request
 
-    def _ask(self, day: date) -> _Answer | _Broken:
-        """Send one request for a day and read the answer whole."""
-        while (pause := self._not_before - time.monotonic()) > 0 and not self._stop.is_set():
-            self._stop.wait(pause)
-        self._limiter.try_acquire("requests")
-        if self._stop.is_set():
-            return _Broken(ErrorType.CONNECTION_RESET_ERROR, "the run was ended before the request", transient=False)
-        # A second of patience: a file that another process has just locked would else count as a spent quota.
-        if self._quota_limiter is not None and not self._quota_limiter.try_acquire("requests", timeout=1):
-            seen = f"the {self._quota} requests within 24 hours that FIXTURES_REQUESTS_PER_DAY allows are spent"
-            return _Broken(ErrorType.RATE_LIMIT_ERROR, seen, transient=False)
+    def _wait_for_turn(self) -> _Broken | None:
+        """Wait until a request may begin; say why if none may."""
+        taken = False
+        while not self._stop.is_set():
+            if not taken:
+                taken = bool(self._limiter.try_acquire("requests", timeout=_PATIENCE))
+            elif (pause := self._not_before - time.monotonic()) > 0:
+                self._stop.wait(pause)
+            elif self._quota_limiter is None or self._quota_limiter.try_acquire("requests", timeout=_PATIENCE):
+                return None
+            elif _is_full(bucket := self._quota_limiter.buckets()[0]):
+                quota = bucket.rates[0].limit
+                seen = f"the {quota} requests within 24 hours that FIXTURES_REQUESTS_PER_DAY allows are spent"
+                return _Broken(ErrorType.RATE_LIMIT_ERROR, seen, transient=False)
+        return _Broken(ErrorType.CONNECTION_RESET_ERROR, "the run was ended before the request", transient=False)
+
+    def _ask(self, day: date, begun: list[float]) -> _Answer | _Broken:
+        """Send one request for a day and read the answer whole; note in `begun` when it was sent."""
+        if (no_turn := self._wait_for_turn()) is not None:
+            return no_turn
+        begun.append(time.monotonic())
         request = self._provider.request(day, str(self._zone))
         deadline = _Deadline(self._limits.deadline)
         with self._lock:
@@ -363,7 +384,7 @@ class EventsApi:
         later = f" Come back after {retry_at:%Y-%m-%d %H:%M} UTC." if retry_at else " Load the day again later."
         own = self._judge.refusal(status, body)
         if own is not None:
-            error_type, advice = own.error_type, ""
+            error_type, advice = own.error_type, f" {own.advice}"
             retry_at = NEVER if own.permanent else retry_at
         elif status in {401, 403}:
             error_type = ErrorType.AUTH_ERROR
@@ -385,7 +406,7 @@ class EventsApi:
         """Blot out the key where a server echoes it, plain or escaped: it must not reach a table or a message."""
         if self._key is None:
             return body
-        for form in {self._key, json.dumps(self._key)[1:-1], self._key.replace("/", r"\/"), quote(self._key, safe="")}:
+        for form in _forms(self._key):
             body = body.replace(form.encode(), b"***")
         return body
 
@@ -495,32 +516,56 @@ class _HTTPSPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _HTTPSConnection
 
 
+_POOLS = {"http": _HTTPPool, "https": _HTTPSPool}
+
+
 class _Adapter(HTTPAdapter):
     """requests' adapter over connections that note their use."""
 
     def init_poolmanager(self, *args: object, **kwargs: object) -> None:
         super().init_poolmanager(*args, **kwargs)  # type: ignore[arg-type]
-        self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: object, **kwargs: object) -> urllib3.ProxyManager:
+        manager: urllib3.ProxyManager = super().proxy_manager_for(*args, **kwargs)  # type: ignore[arg-type]
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
 
 
-def _limiter(per_second: float) -> Limiter:
+def _rate(per_second: float) -> Rate:
     """Let the whole requests of a second begin at once, but no more than that in as long as the rate takes for them."""
     at_once = max(1, int(per_second))
-    return Limiter(Rate(at_once, math.ceil(1000 * at_once / per_second)))
+    return Rate(at_once, math.ceil(1000 * at_once / per_second))
 
 
-def _daily_limiter(per_day: int, file: Path | None) -> Limiter:
-    """Count requests within 24 hours, across runs where there is a file for it."""
-    rates = [Rate(per_day, Duration.DAY)]
+def _limiter(rate: Rate, file: Path | None) -> Limiter:
+    """Count requests, across runs where there is a file for it."""
     if file is None:
-        return Limiter(rates)
+        return Limiter(rate)
     file.parent.mkdir(parents=True, exist_ok=True)
-    return Limiter(SQLiteBucket.init_from_file(rates, db_path=str(file), use_file_lock=True))
+    table = f"requests_in_{rate.interval}_ms"
+    return Limiter(SQLiteBucket.init_from_file([rate], table=table, db_path=str(file), use_file_lock=True))
+
+
+def _is_full(bucket: AbstractBucket) -> bool:
+    """Say whether a bucket has no room left, rather than being held by another process for a moment."""
+    count = bucket.count()
+    return isinstance(count, int) and count >= bucket.rates[0].limit
 
 
 def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Keep requests from adding a password of ~/.netrc that nobody configured here."""
     return request
+
+
+def _forms(key: str) -> set[str]:
+    """Return a key as it stands in answers: plain, in a URL, in JSON, and in JSON that is safe in HTML."""
+    in_json = json.dumps(key)[1:-1]
+    forms = {key, quote(key, safe=""), in_json, in_json.replace("/", r"\/")}
+    for unsafe in ("[&<>]", "[&<>+'`]"):
+        for code in ("{:04x}", "{:04X}"):
+            forms.add(re.sub(unsafe, lambda found, code=code: r"\u" + code.format(ord(found[0])), in_json))
+    return forms
 
 
 def _retry_after(headers: dict[str, str]) -> float | None:

@@ -36,6 +36,17 @@ class Refusal:
     message: str
     permanent: bool
 
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        if self.permanent:
+            return "It is not asked for again by itself; with another plan, load the day by hand."
+        return {
+            ErrorType.AUTH_ERROR: "Check FIXTURES_API_KEY and the plan, then load the day again.",
+            ErrorType.RATE_LIMIT_ERROR: "Load the day again when the quota allows, or lower "
+            "FIXTURES_REQUESTS_PER_SECOND.",
+        }.get(self.error_type, "Load the day again later.")
+
 
 def excerpt(text: str | bytes) -> str:
     """Return the beginning of `text` on one line, for a message."""
@@ -133,7 +144,8 @@ class Judge:
 
         refusal = _as_refusal(row["refusal"])
         if refusal is not None:
-            message = f"{self._provider.title} did not give {day}: {excerpt(refusal.message)}"
+            words = excerpt(refusal.message).rstrip(".")
+            message = f"{self._provider.title} did not give {day}: {words}. {refusal.advice}"
             return failed(refusal.error_type, message, retry_at=NEVER if refusal.permanent else None)
         events: int = row["events"]
         if events == 0 and (shape := self._shape(body)) is not None:
@@ -192,11 +204,14 @@ class Judge:
         return "there is no such key" if row["part"] is None else f"there stands {_kind(row['part'])}"
 
     def _one(self, query: str, parameters: dict[str, Any]) -> dict[str, Any] | None:
-        """Run a query that reads one body; None if DuckDB cannot read the body as JSON."""
+        """Run a query that reads one body; None if DuckDB cannot read the body as JSON.
+
+        DuckDB's error message quotes the body, cut anywhere, so that Python may fail to decode the message.
+        """
         with self._memory.cursor() as cursor:
             try:
                 [row] = cursor.execute(query, parameters).fetchall()
-            except (duckdb.InvalidInputException, duckdb.ConversionException):
+            except (duckdb.InvalidInputException, duckdb.ConversionException, UnicodeDecodeError):
                 return None
             names = [column[0] for column in cursor.description or ()]
         return dict(zip(names, row, strict=True))

@@ -1,12 +1,13 @@
 """From settings to loaded days, without Dagster: opens the store and the API and takes days from one to the other."""
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import date
 
 from fixtures_pipeline.events_api import EventsApi
 from fixtures_pipeline.settings import Settings
-from fixtures_pipeline.store import FixtureStore, Stored, StoreMissingError
+from fixtures_pipeline.store import FixtureStore, Stored, StoreError, StoreMissingError
 
 
 def open_store(settings: Settings) -> FixtureStore:
@@ -25,9 +26,10 @@ def load_days(settings: Settings, days: Sequence[date], run_id: str | None = Non
         run_id: Noted in `load_log`.
 
     Raises:
-        StoreError: the database cannot be opened or written.
+        StoreError: the database or the file where requests are counted cannot be opened or written.
     """
     store = open_store(settings)
+    requests_file = settings.database.with_suffix(".requests.sqlite")
     with ExitStack() as opened:
         base_url = settings.api_url or settings.source.base_url
         if base_url is None:
@@ -35,8 +37,8 @@ def load_days(settings: Settings, days: Sequence[date], run_id: str | None = Non
             from fixtures_pipeline.sample_api import SampleApi  # noqa: PLC0415
 
             base_url = opened.enter_context(SampleApi(failed_before=_failed_days(store))).url
-        api = opened.enter_context(
-            EventsApi(
+        try:
+            api = EventsApi(
                 settings.source,
                 base_url,
                 zone=settings.zone,
@@ -45,11 +47,15 @@ def load_days(settings: Settings, days: Sequence[date], run_id: str | None = Non
                 concurrency=settings.concurrency,
                 requests_per_second=settings.requests_per_second,
                 requests_per_day=settings.requests_per_day,
-                quota_file=settings.database.with_suffix(".requests.sqlite"),
+                requests_file=requests_file,
             )
-        )
-        for batch in api.fetch(days):
-            yield store.load(batch, run_id)
+            for batch in opened.enter_context(api).fetch(days):
+                yield store.load(batch, run_id)
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(
+                f"{requests_file}, where requests are counted, cannot be used: {error}. Check its folder, the free "
+                "space and the permissions; if it is damaged, delete it."
+            ) from error
 
 
 def _failed_days(store: FixtureStore) -> list[date]:
