@@ -127,15 +127,6 @@ def loading_asset(settings: Settings, partitions: DailyPartitionsDefinition) -> 
     return load_days
 
 
-#: How many rows each table has.
-_ROW_COUNTS = """
-    SELECT
-        (SELECT count(*) FROM fixture_days) AS fixture_days,
-        (SELECT count(*) FROM fixtures) AS fixtures,
-        (SELECT count(*) FROM fixture_errors) AS fixture_errors
-"""
-
-
 def _days(context: AssetExecutionContext) -> list[date] | None:
     """Return the days of the run; None for a run of checks without any."""
     if not context.has_partition_key and not context.has_partition_key_range:
@@ -153,7 +144,7 @@ def _load(
     progress = _Progress(context, len(days))
     for batch in load(settings, days, context.run.run_id):
         news.add(batch)
-        [rows] = store.query(_ROW_COUNTS)
+        rows = batch[-1].rows
         news.open_days = rows["fixture_errors"]
         for stored in batch:
             if isinstance(stored.outcome, DayFailed):

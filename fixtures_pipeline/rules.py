@@ -104,7 +104,8 @@ RULES = (
         asset="fixtures",
         severity="WARN",
         sentence="Events that kicked off more than six hours ago are no longer scheduled or live.",
-        remedy="Load the days named here again; the schedule refresh_days_in_progress does so by itself.",
+        remedy="Load the days named here again; of the latest three, the schedule refresh_days_in_progress does so by "
+        "itself.",
         query="""
             SELECT date AS day, event_id, home_team, away_team, kickoff, status, status_detail
             FROM fixtures

@@ -12,7 +12,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -83,6 +83,7 @@ class Stored:
         fixtures: Rows of the day in `fixtures`.
         days_version: Hash of the day's stored answer; None for a day that failed.
         fixtures_version: Hash of the day's rows in `fixtures`; None for a day that failed.
+        rows: Rows of each of the three tables of days in all, after the transaction.
     """
 
     outcome: Outcome
@@ -92,6 +93,7 @@ class Stored:
     fixtures: int = 0
     days_version: str | None = None
     fixtures_version: str | None = None
+    rows: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def day(self) -> date:
@@ -174,10 +176,13 @@ class FixtureStore:
             kept = self._replace_days(connection, loaded, common) if loaded else {}
             before = self._upsert_errors(connection, failed, common) if failed else {}
             self._log(connection, outcomes, common | {"run_id": run_id})
+            counted = connection.execute(_ROW_COUNTS)
+            [counts] = counted.fetchall()
+            rows = dict(zip([column[0] for column in counted.description or ()], counts, strict=True))
         return [
-            replace(kept[outcome.day], healed=outcome.day in healed, outcome=outcome)
+            replace(kept[outcome.day], healed=outcome.day in healed, outcome=outcome, rows=rows)
             if isinstance(outcome, DayLoaded)
-            else _failure(outcome, before.get(outcome.day))
+            else _failure(outcome, before.get(outcome.day), rows)
             for outcome in outcomes
         ]
 
@@ -390,26 +395,32 @@ class FixtureStore:
         connection.execute("CREATE TEMP TABLE listed_fixtures (date DATE, event_id BIGINT)")
         columns = self._provider.columns
         structure = self._provider.structure_of("event_id", "kickoff")
-        # S608: the provider's constants and the name of a time zone are the only text put into this statement.
+        # S608: the provider's constants are the only text put into this statement.
         insert = f"""
             INSERT INTO listed_fixtures
             SELECT date, event_id
             FROM (
-                SELECT date, {columns["event_id"]} AS event_id, {columns["kickoff"]} AS kickoff
+                SELECT date, starts, ends, {columns["event_id"]} AS event_id, {columns["kickoff"]} AS kickoff
                 FROM (
-                    SELECT date, unnest(from_json(data, '[{structure}]')) AS e FROM fixture_days
-                    WHERE date BETWEEN $first AND $last AND ($days IS NULL OR list_contains($days, date))
+                    SELECT date, starts, ends, unnest(from_json(data, '[{structure}]')) AS e
+                    FROM fixture_days JOIN (
+                        SELECT unnest($listed) AS date, unnest($starts) AS starts, unnest($ends) AS ends
+                    ) USING (date)
+                    WHERE date BETWEEN $first AND $last
                 )
             )
-            WHERE kickoff IS NULL OR timezone('{self._zone}', kickoff)::DATE = date
+            WHERE coalesce(kickoff >= starts AND kickoff < ends, true)
         """  # noqa: S608
         stored = connection.execute(
             "SELECT date FROM fixture_days WHERE $days IS NULL OR list_contains($days, date) ORDER BY date",
             {"days": days},
         ).fetchall()
         for start in range(0, len(stored), _DAYS_LISTED):
-            [first], [last] = stored[start], stored[start : start + _DAYS_LISTED][-1]
-            connection.execute(insert, {"first": first, "last": last, "days": days})
+            listed = [day for (day,) in stored[start : start + _DAYS_LISTED]]
+            # In Python's time zones, as when it was loaded: DuckDB's may be of another year.
+            starts, ends = zip(*(day_bounds(day, self._zone) for day in listed), strict=True)
+            values = {"listed": listed, "starts": list(starts), "ends": list(ends)}
+            connection.execute(insert, values | {"first": listed[0], "last": listed[-1]})
 
     def dataframe(self, table: str) -> "pandas.DataFrame":
         """Return one of the project's tables as a data frame, for notebooks.
@@ -511,8 +522,8 @@ class FixtureStore:
     def _unusable(self, error: Exception) -> StoreError:
         reason = excerpt(str(error))
         return StoreError(
-            f"{self.path} cannot be used: {reason} Check the free space and the permissions of the disk; what was "
-            "loaded before is untouched."
+            f"{self.path} cannot be used: {reason} Check the free space and the permissions of the disk; nothing in it "
+            "was changed."
         )
 
     # Versions
@@ -604,7 +615,7 @@ _REPLACE_FIXTURES = (
     WHERE event_id IN (SELECT event_id FROM vanished)
     QUALIFY row_number() OVER (PARTITION BY event_id ORDER BY fixture_days.updated_at DESC, date DESC) = 1
     """,
-    "INSERT INTO fixtures BY NAME SELECT * FROM returned",
+    "INSERT INTO fixtures BY NAME SELECT * REPLACE ($now AS updated_at) FROM returned",
     "DELETE FROM superseded_fixtures WHERE (event_id, date) IN (SELECT (event_id, date) FROM returned)",
 )
 
@@ -615,14 +626,21 @@ _STORED = """
     GROUP BY date
 """
 
+_ROW_COUNTS = """
+    SELECT
+        (SELECT count(*) FROM fixture_days) AS fixture_days,
+        (SELECT count(*) FROM fixtures) AS fixtures,
+        (SELECT count(*) FROM fixture_errors) AS fixture_errors
+"""
+
 #: A day's own fault: its values break a constraint or fit no column.
 _DAY_REFUSED = (duckdb.IntegrityError, duckdb.DataError, duckdb.InvalidInputException)
 #: Nobody's fault in the data: the disk is full, the file read-only, damaged or not ours.
 _FILE_UNUSABLE = (duckdb.OperationalError, duckdb.InternalError, duckdb.CatalogException)
 
 
-def _failure(outcome: DayFailed, before: OpenError | None) -> Stored:
-    return Stored(outcome, attempts=1 + (before.attempts if before else 0), before=before)
+def _failure(outcome: DayFailed, before: OpenError | None, rows: Mapping[str, int]) -> Stored:
+    return Stored(outcome, attempts=1 + (before.attempts if before else 0), before=before, rows=rows)
 
 
 def _data_id(day: date) -> str:
@@ -660,7 +678,7 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 def _is_lock(error: BaseException) -> bool:
     text = str(error)
     return isinstance(error, duckdb.IOException | duckdb.ConnectionException) and (
-        "lock" in text or "different configuration" in text
+        "Could not set lock" in text or "different configuration" in text
     )
 
 

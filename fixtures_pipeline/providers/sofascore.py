@@ -24,7 +24,14 @@ _STRUCTURE = """{
     "awayScore": {"current": "JSON", "display": "JSON", "penalties": "JSON"}
 }"""
 
-# `display` is the score without the shoot-out, but can be negative: then `current`, which holds it, is all there is.
+# `display` is the score without the shoot-out, but can be negative on a side: then both are read from `current`, which
+# holds it.
+_SCORE = """CASE
+        WHEN goals(e.homeScore.display) IS NOT NULL AND goals(e.awayScore.display) IS NOT NULL
+        THEN goals(e.{side}Score.display)
+        ELSE goals(e.{side}Score.current)
+    END"""
+
 _COLUMNS = {
     "event_id": "whole(e.id)",
     "kickoff": "moment(e.startTimestamp)",
@@ -54,8 +61,8 @@ _COLUMNS = {
     "home_team": "trimmed(e.homeTeam.name)",
     "away_team_id": "whole(e.awayTeam.id)",
     "away_team": "trimmed(e.awayTeam.name)",
-    "home_score": "coalesce(goals(e.homeScore.display), goals(e.homeScore.current))",
-    "away_score": "coalesce(goals(e.awayScore.display), goals(e.awayScore.current))",
+    "home_score": _SCORE.format(side="home"),
+    "away_score": _SCORE.format(side="away"),
     "home_penalties": "goals(e.homeScore.penalties)",
     "away_penalties": "goals(e.awayScore.penalties)",
     "winner": "CASE whole(e.winnerCode) WHEN 1 THEN 'home' WHEN 2 THEN 'away' WHEN 3 THEN 'draw' END",
