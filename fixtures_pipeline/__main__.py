@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fixtures_pipeline.days import contiguous
 from fixtures_pipeline.loading import open_store
-from fixtures_pipeline.partitions import DAYS_AHEAD
+from fixtures_pipeline.partitions import window
 from fixtures_pipeline.settings import PROJECT_ROOT, Settings, SettingsError
 from fixtures_pipeline.store import StoreError, StoreMissingError
 
@@ -80,23 +80,22 @@ def _run(*arguments: str, cwd: Path) -> None:
 def _missing_days(settings: Settings) -> list[tuple[date, date]]:
     """Return the stretches of days around today that were never asked for."""
     today = datetime.now(settings.zone).date()
-    first = max(today - timedelta(days=DAYS_BACK), settings.start_date)
-    window = [first + timedelta(days=n) for n in range((today - first).days + DAYS_AHEAD + 1)]
+    first, last = window(settings, today, DAYS_BACK)
+    wanted = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     try:
         rows = open_store(settings).query("SELECT date FROM fixture_days UNION SELECT date FROM fixture_errors")
     except StoreMissingError:
         rows = []
     known = {row["date"] for row in rows}
-    return list(contiguous([day for day in window if day not in known]))
+    return list(contiguous([day for day in wanted if day not in known]))
 
 
 def _dagster_home() -> Path:
     """Return the folder where Dagster keeps its runs and events, with this project's instance settings in it."""
-    if "DAGSTER_HOME" in os.environ:
-        return PROJECT_ROOT / os.environ["DAGSTER_HOME"]
-    home = PROJECT_ROOT / "data" / "dagster"
+    home = PROJECT_ROOT / os.environ.get("DAGSTER_HOME", "data/dagster")
     home.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml")
+    if "DAGSTER_HOME" not in os.environ:
+        shutil.copyfile(PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml")
     return home
 
 

@@ -23,17 +23,20 @@ from dagster._core.definitions.unresolved_asset_job_definition import Unresolved
 
 from fixtures_pipeline.days import contiguous
 from fixtures_pipeline.loading import open_store
-from fixtures_pipeline.partitions import DAYS_AHEAD
+from fixtures_pipeline.partitions import window
 from fixtures_pipeline.providers.base import OPEN_STATUSES
 from fixtures_pipeline.retries import next_retry
 from fixtures_pipeline.settings import Settings
-from fixtures_pipeline.store import StoreError
+from fixtures_pipeline.store import FixtureStore, StoreError
 
 #: Days before today that the schedules load again: results arrive late.
 DAYS_BEHIND = 2
 
 #: How long a run that was asked for may take to show in `fixture_errors`.
 LONGEST_WAIT = timedelta(days=1)
+
+#: Requests a day that are too few for three days to be loaded again every quarter of an hour.
+SMALL_QUOTA = 3 * 24 * 4
 
 _RANGE_START = "dagster/asset_partition_range_start"
 _RANGE_END = "dagster/asset_partition_range_end"
@@ -61,32 +64,34 @@ def window_schedule(settings: Settings, job: UnresolvedAssetJobDefinition) -> Sc
     )
     def load_window(context: ScheduleEvaluationContext) -> RunRequest:
         today = context.scheduled_execution_time.astimezone(settings.zone).date()
-        first = max(today - timedelta(days=DAYS_BEHIND), settings.start_date)
-        return _request(first, today + timedelta(days=DAYS_AHEAD), run_key=today.isoformat())
+        return _request(*window(settings, today, DAYS_BEHIND), run_key=today.isoformat())
 
     return load_window
 
 
 def progress_schedule(settings: Settings, job: UnresolvedAssetJobDefinition) -> ScheduleDefinition:
-    """Return the schedule that loads days again whose events are still going on."""
+    """Return the schedule that loads days again whose events are still going on: each hour if the quota is small."""
+    quota = settings.requests_per_day or settings.source.requests_per_day
+    cron, minutes = ("0 * * * *", 60) if quota is not None and quota < SMALL_QUOTA else ("*/15 * * * *", 15)
 
     @schedule(
         name="refresh_days_in_progress",
-        cron_schedule="*/15 * * * *",
+        cron_schedule=cron,
         job=job,
         execution_timezone=settings.timezone,
         default_status=DefaultScheduleStatus.STOPPED,
-        description="Loads today and the two days before again every quarter of an hour while their events can change.",
+        description=f"Loads today and the two days before again every {minutes} minutes while their events can change.",
     )
     def refresh_days_in_progress(context: ScheduleEvaluationContext) -> Iterator[RunRequest | SkipReason]:
         now = context.scheduled_execution_time.astimezone(settings.zone)
+        first, last = window(settings, now.date(), DAYS_BEHIND, ahead=0)
         try:
-            rows = open_store(settings).query(
+            rows = _store(settings).query(
                 _IN_PROGRESS,
                 {
-                    "first": now.date() - timedelta(days=DAYS_BEHIND),
-                    "last": now.date(),
-                    "now": now,
+                    "first": first,
+                    "last": last,
+                    "soon": now + timedelta(minutes=minutes),
                     "open_statuses": list(OPEN_STATUSES),
                 },
             )
@@ -95,8 +100,8 @@ def progress_schedule(settings: Settings, job: UnresolvedAssetJobDefinition) -> 
             return
         if not rows:
             yield SkipReason("No event is going on.")
-        for first, last in contiguous([row["date"] for row in rows]):
-            yield _request(first, last, run_key=f"{now:%Y-%m-%dT%H:%M} {first}")
+        for begin, end in contiguous([row["date"] for row in rows]):
+            yield _request(begin, end, run_key=f"{now:%Y-%m-%dT%H:%M} {begin}")
 
     return refresh_days_in_progress
 
@@ -109,7 +114,7 @@ _IN_PROGRESS = """
         AND date IN (
             SELECT date FROM fixtures
             WHERE list_contains($open_statuses, status)
-                AND (kickoff IS NULL OR kickoff < $now + INTERVAL 15 MINUTE)
+                AND (kickoff IS NULL OR kickoff < $soon)
         )
     ORDER BY date
 """
@@ -130,7 +135,7 @@ def retry_sensor(settings: Settings, job: UnresolvedAssetJobDefinition) -> Senso
     )
     def retry_failed_days(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
         try:
-            rows = open_store(settings).query(OPEN_ERRORS)
+            rows = _store(settings).query(OPEN_ERRORS, {"first": settings.start_date})
         except StoreError as error:
             yield SkipReason(str(error))
             return
@@ -146,8 +151,8 @@ def retry_sensor(settings: Settings, job: UnresolvedAssetJobDefinition) -> Senso
     return retry_failed_days
 
 
-#: What `ask` looks at.
-OPEN_ERRORS = "SELECT date, attempts, updated_at, retry_at FROM fixture_errors ORDER BY date"
+#: What `ask` looks at: the failing days that are partitions.
+OPEN_ERRORS = "SELECT date, attempts, updated_at, retry_at FROM fixture_errors WHERE date >= $first ORDER BY date"
 
 
 def ask(
@@ -176,6 +181,11 @@ def ask(
             due.append(row["date"])
             remembered[key] = now.isoformat()
     return due, remembered
+
+
+def _store(settings: Settings) -> FixtureStore:
+    """Return the store, to be waited for no longer than Dagster waits for a tick (60 seconds)."""
+    return open_store(settings.model_copy(update={"lock_timeout": min(settings.lock_timeout, 10)}))
 
 
 def _request(first: date, last: date, run_key: str) -> RunRequest:

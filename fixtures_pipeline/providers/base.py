@@ -69,6 +69,7 @@ class Provider:
         pause: Seconds to wait before the next request of the run, read from an answer's headers (lower-case names).
         requests_per_second: Rate unless the operator names another.
         requests_per_day: Requests within 24 hours unless the operator names another figure; None for no limit.
+        free_days: Days before and after today that the free plan serves; None if it serves any day.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Provider:
     pause: Callable[[Mapping[str, str]], float] = lambda headers: 0.0  # noqa: ARG005 - most providers say nothing
     requests_per_second: float = 10
     requests_per_day: int | None = None
+    free_days: tuple[int, int] | None = None
 
     def structure_of(self, *columns: str) -> str:
         """Return the part of `structure` that these columns are read from; reading less of an event is faster."""
