@@ -22,6 +22,8 @@ from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store import FixtureStore
 from fixtures_pipeline_tests.fault_server import FaultServer
 
+Judged = Callable[[date, str | bytes], Outcome]
+
 UTC = ZoneInfo("UTC")
 SOFASCORE = PROVIDERS["sofascore"]
 REAL_DAYS = Path(__file__).parents[2] / "shared" / "real_days"
@@ -56,7 +58,7 @@ def store(tmp_path: Path) -> FixtureStore:
 
 
 @pytest.fixture
-def judged() -> Callable[[date, str | bytes], Outcome]:
+def judged() -> Judged:
     """Return a function that judges a body as Sofascore's answer for a day."""
     judge = Judge(SOFASCORE, UTC)
     return lambda day, body: judge.judge(day, body.encode() if isinstance(body, str) else body)

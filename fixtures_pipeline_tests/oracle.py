@@ -44,9 +44,10 @@ def fixture_of(event: dict[str, Any]) -> dict[str, Any]:
         return (value or "").strip() or None
 
     def score(side: str) -> int | None:
-        scores: dict[str, int] = event[side]
-        display = scores.get("display")
-        return display if display is not None and display >= 0 else scores.get("current")
+        shown = [event[one].get("display") for one in ("homeScore", "awayScore")]
+        trusted = all(goals is not None and goals >= 0 for goals in shown)
+        goals: int | None = event[side].get("display" if trusted else "current")
+        return goals
 
     status, tournament = event["status"], event["tournament"]
     competition = tournament.get("uniqueTournament") or tournament

@@ -19,6 +19,7 @@ from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.outcome import NEVER, DayFailed, ErrorType
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline_tests.fault_server import event
+from fixtures_pipeline_tests.processes import holding
 
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -166,6 +167,46 @@ def test_a_day_that_asking_again_cannot_help_is_left_alone(
     fail(settings, FIRST, retry_at=NEVER)
     clock.current = datetime.now(UTC) + timedelta(days=365)
     assert Sensor(settings, instance).tick() == []
+
+
+def test_days_before_the_first_partition_are_left_alone(
+    settings: Settings, instance: DagsterInstance, clock: Any
+) -> None:
+    fail(settings, *(FIRST + timedelta(days=n) for n in range(4)))
+    clock.current = datetime.now(UTC) + timedelta(hours=2)
+    later = settings.model_copy(update={"start_date": FIRST + timedelta(days=2)})
+    assert Sensor(later, instance).tick() == [("2025-03-03", "2025-03-04")]
+
+
+def test_a_database_that_somebody_holds_is_a_reason_to_skip(settings: Settings, instance: DagsterInstance) -> None:
+    fail(settings, FIRST)
+    hasty = settings.model_copy(update={"lock_timeout": 0.1})
+    with holding(settings.database, seconds=60):
+        assert "has been held by" in tick(hasty, "refresh_days_in_progress", datetime.now(UTC)).skip_message
+        assert Sensor(hasty, instance).tick() == []
+
+
+class TestAPlanOfFewDaysAndRequests:
+    """The free plan of api-football: yesterday to tomorrow, a hundred requests a day."""
+
+    @pytest.fixture
+    def free(self, settings: Settings) -> Settings:
+        return Settings.load(provider="api-football", api_url=settings.api_url, db=settings.database)
+
+    def test_the_window_is_what_the_plan_serves(self, free: Settings) -> None:
+        asked = tick(free, "load_window", datetime(2025, 6, 15, 5, 15, tzinfo=UTC))
+        assert ranges(asked.run_requests) == [("2025-06-14", "2025-06-16")]
+
+    def test_days_in_progress_are_loaded_again_every_hour(self, free: Settings) -> None:
+        schedule = build_definitions(free).resolve_schedule_def("refresh_days_in_progress")
+        assert schedule.cron_schedule == "0 * * * *"
+
+    def test_another_plan_is_used_as_it_is(self, free: Settings) -> None:
+        paid = free.model_copy(update={"requests_per_day": 7500})
+        asked = tick(paid, "load_window", datetime(2025, 6, 15, 5, 15, tzinfo=UTC))
+        assert ranges(asked.run_requests) == [("2025-06-13", "2025-06-22")]
+        schedule = build_definitions(paid).resolve_schedule_def("refresh_days_in_progress")
+        assert schedule.cron_schedule == "*/15 * * * *"
 
 
 def test_without_a_database_there_is_a_reason_to_skip(settings: Settings, instance: DagsterInstance) -> None:

@@ -22,7 +22,7 @@ from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.outcome import DayFailed, DayLoaded, ErrorType, Outcome
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline_tests.fault_server import FaultServer
-from fixtures_pipeline_tests.test_pipeline import run
+from fixtures_pipeline_tests.runs import check_alone, run, stale_states
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 TODAY = datetime.now(UTC).date()
@@ -291,9 +291,7 @@ class TestInDagster:
         assert "Sun 2025-03-02: loaded" in page(read_coverage(settings))
 
     def test_checks_alone_make_no_report(self, settings: Settings, instance: DagsterInstance) -> None:
-        from fixtures_pipeline_tests.test_pipeline import _check_alone
-
-        assert _check_alone(build_definitions(settings), instance, "no_gaps").success
+        assert check_alone(settings, instance, "no_gaps").success
         assert reports(instance) == []
 
     def test_a_report_that_cannot_be_written_leaves_the_load_a_success_and_says_so(
@@ -305,8 +303,9 @@ class TestInDagster:
         assert reports(instance) == []
         logged = [entry.user_message for entry in instance.all_logs(result.run_id) if entry.level == logging.WARNING]
         assert logged == [
-            f"The report {report_path(settings)} cannot be written: Is a directory. "
-            "The load is not affected; materialize coverage_report to try again."
+            f"The report {report_path(settings)} cannot be written: Is a directory. Check its folder, the free space "
+            "and the permissions; an earlier report is as it was. The load is not affected; materialize coverage_report "
+            "to try again."
         ]
 
     def test_a_report_on_demand_that_cannot_be_written_fails_with_the_sentence(
@@ -325,23 +324,13 @@ class TestInDagster:
     def test_neither_loads_nor_reports_on_demand_leave_anything_marked_unsynced(
         self, settings: Settings, instance: DagsterInstance
     ) -> None:
-        from dagster._core.definitions.data_version import CachingStaleStatusResolver
-        from dagster._core.loader import LoadingContextForTest
-
-        def states() -> set[str]:
-            graph = build_definitions(settings).resolve_asset_graph()
-            resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
-            tables = ("fixture_days", "fixtures", "fixture_errors")
-            found = {resolver.get_status(AssetKey(name), FIRST.isoformat()).value for name in tables}
-            return found | {resolver.get_status(AssetKey("coverage_report")).value}
-
         run(settings, instance, FIRST)
-        assert states() == {"FRESH"}
+        assert stale_states(settings, instance, FIRST) == {"FRESH"}
         assert report_now(settings, instance).success
-        assert states() == {"FRESH"}
+        assert stale_states(settings, instance, FIRST) == {"FRESH"}
         run(settings, instance, FIRST)
         run(settings, instance, FIRST + timedelta(days=1))
-        assert states() == {"FRESH"}
+        assert stale_states(settings, instance, FIRST) == {"FRESH"}
         assert len(reports(instance)) == 4
 
 

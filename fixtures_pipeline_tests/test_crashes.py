@@ -3,7 +3,6 @@
 import random
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
 from datetime import date
@@ -13,26 +12,13 @@ import pytest
 
 from fixtures_pipeline.outcome import DayFailed, ErrorType
 from fixtures_pipeline.store import FixtureStore, StoreError, StoreMissingError
-from fixtures_pipeline_tests.conftest import SOFASCORE, UTC, table
+from fixtures_pipeline_tests.conftest import SOFASCORE, UTC, Judged, table
 from fixtures_pipeline_tests.fault_server import good_body
 from fixtures_pipeline_tests.oracle import assert_rules
-from fixtures_pipeline_tests.test_store import Judged
+from fixtures_pipeline_tests.processes import loader
 
-ROOT = Path(__file__).parents[1]
 DAY = date(2025, 3, 3)
 KILLS = 50
-
-
-def loader(path: Path, first: date, count: int, rounds: int = 1, *copy: str) -> "subprocess.Popen[str]":
-    """Start a process that loads days over and over, and leaves a copy of the database after each load."""
-    arguments = [str(path), first.isoformat(), str(count), str(rounds), *copy]
-    return subprocess.Popen(
-        [sys.executable, "-m", "fixtures_pipeline_tests.loader", *arguments],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 @pytest.mark.slow
@@ -121,4 +107,5 @@ def test_sigterm_ends_a_loader_at_once_and_cleanly(store: FixtureStore) -> None:
     process.stdout.readline()
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=10)
+    assert process.returncode == -signal.SIGTERM
     assert_rules(store)

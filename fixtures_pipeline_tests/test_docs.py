@@ -125,3 +125,10 @@ def test_every_test_that_is_named_exists() -> None:
         assert path.exists(), file
         if name:
             assert re.search(rf"^(?:def|class) {name}\b", path.read_text(encoding="utf-8"), re.MULTILINE), name
+
+
+def test_pictures_are_small() -> None:
+    pictures = list((ROOT / "docs" / "images").glob("*.png"))
+    assert pictures
+    for picture in pictures:
+        assert picture.stat().st_size < 250_000, picture.name

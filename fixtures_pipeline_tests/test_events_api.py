@@ -1,12 +1,16 @@
 """Fetching: every fault of a server becomes its one typed outcome, and the server is treated with care."""
 
 import itertools
+import json
 import ssl
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +22,7 @@ from fixtures_pipeline.outcome import DayFailed, DayLoaded, ErrorType, Outcome
 from fixtures_pipeline.store import FixtureStore
 from fixtures_pipeline_tests.conftest import SOFASCORE, table
 from fixtures_pipeline_tests.conftest import UTC as ZONE
-from fixtures_pipeline_tests.fault_server import FAULTS, FaultServer, closed_port, good_body, status
+from fixtures_pipeline_tests.fault_server import FAULTS, Exchange, FaultServer, closed_port, good_body, status
 from fixtures_pipeline_tests.oracle import assert_rules
 
 DAY = date(2025, 3, 3)
@@ -221,6 +225,57 @@ class TestCare:
         assert asked <= 3 * events_api.BATCH_DAYS + 8
 
 
+def test_a_pause_that_the_provider_asks_for_holds_for_those_that_wait_for_their_turn(api: FaultServer) -> None:
+    def asks_for_a_pause(exchange: Exchange) -> None:
+        exchange.answer(200, exchange.good(), X_Pause="2.5")
+
+    api.plan_any(asks_for_a_pause)
+    pausing = replace(SOFASCORE, pause=lambda headers: float(headers["x-pause"]))
+    with EventsApi(pausing, api.url, zone=ZONE, requests_per_second=1, concurrency=3) as events:
+        assert len([outcome for batch in events.fetch(days(3)) for outcome in batch]) == 3
+    first, second, _ = (request.at for request in api.requests)
+    assert second - first >= 2.5
+
+
+def test_runs_at_the_same_time_keep_to_one_rate(api: FaultServer, tmp_path: Path) -> None:
+    def run(wanted: list[date]) -> None:
+        with EventsApi(
+            SOFASCORE, api.url, zone=ZONE, requests_per_second=2, requests_file=tmp_path / "requests.sqlite"
+        ) as events:
+            assert sum(map(len, events.fetch(wanted))) == 3
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(run, [days(3), days(6)[3:]]))
+    begun = sorted(request.at for request in api.requests)
+    assert min(later - earlier for earlier, later in zip(begun, begun[2:], strict=False)) > 0.9
+
+
+@pytest.mark.parametrize("per_second", [0.15, 0.999, 1, 1.5, 2.5, 10, 999.5, 1000])
+def test_no_rate_is_exceeded(per_second: float) -> None:
+    rate = events_api._rate(per_second)
+    assert rate.limit / rate.interval <= per_second / 1000
+
+
+def test_the_deadline_holds_through_a_proxy(api: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces = []
+
+    def drip(exchange: Exchange) -> None:
+        exchange.head(200, Content_Length="100")
+        for n in range(100):
+            exchange.send(b" ")
+            pieces.append(n)
+            time.sleep(0.1)
+
+    api.plan(DAY, drip)
+    monkeypatch.setenv("http_proxy", api.url)
+    with EventsApi(SOFASCORE, "http://api.invalid", zone=ZONE, limits=Limits(deadline=1, tries=1)) as events:
+        [[outcome]] = events.fetch([DAY])
+    assert isinstance(outcome, DayFailed)
+    assert outcome.error_type == ErrorType.TIMEOUT_ERROR
+    assert len(api.requests) == 1
+    assert len(pieces) < 100
+
+
 class TestTheKey:
     """A key goes into its header and nowhere else."""
 
@@ -244,6 +299,24 @@ class TestTheKey:
         assert KEY.encode() not in outcome.body
         assert b"***" in outcome.body
 
+    @pytest.mark.parametrize(
+        "echo", [KEY.replace("+", r"\u002B"), KEY.replace("+", r"\u002b"), KEY.replace("/", r"\/")]
+    )
+    def test_is_blotted_out_where_it_is_escaped(self, api: FaultServer, fetch: Fetch, echo: str) -> None:
+        api.plan(DAY, (403, f'{{"message": "no such key: {echo}"}}'.encode()))
+        [outcome] = fetch()
+        assert isinstance(outcome, DayFailed)
+        assert outcome.body is not None
+        assert json.loads(outcome.body) == {"message": "no such key: ***"}
+        assert "no such key: ***" in outcome.message
+
+    def test_is_blotted_out_of_an_address_that_a_redirect_leads_to(self, api: FaultServer, fetch: Fetch) -> None:
+        api.plan(DAY, lambda exchange: exchange.answer(302, b"", Location=f"/{KEY}/{DAY}"))
+        [outcome] = fetch()
+        assert isinstance(outcome, DayFailed)
+        assert "redirects" in outcome.message
+        assert KEY not in outcome.message
+
     def test_is_not_in_the_repr(self, api: FaultServer) -> None:
         with EventsApi(SOFASCORE, api.url, zone=ZONE, key=KEY) as events:
             assert KEY not in repr(events)
@@ -259,3 +332,11 @@ def test_leaving_early_ends_the_requests_under_way(api: FaultServer) -> None:
         [first] = next(batches)
         batches.close()
     assert first.day == days(8)[0]
+
+
+def test_leaving_early_waits_for_nobodys_turn(api: FaultServer) -> None:
+    with EventsApi(SOFASCORE, api.url, zone=ZONE, requests_per_second=1 / 3600) as events:
+        batches = events.fetch(days(8))
+        next(batches)
+        batches.close()
+    assert len(api.requests) == 1

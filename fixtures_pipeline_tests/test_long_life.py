@@ -55,7 +55,7 @@ class Year:
 
     def retry(self) -> None:
         """Do what the sensor does, and carry out at once what it asks for."""
-        due, self.asked = ask(self.store.query(OPEN_ERRORS), self.asked, self.now)
+        due, self.asked = ask(self.store.query(OPEN_ERRORS, {"first": FIRST}), self.asked, self.now)
         self.load(due)
 
 

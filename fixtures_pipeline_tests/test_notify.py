@@ -1,7 +1,6 @@
 """People are told once a run what is new, and no receiver can harm a run or see a secret leak."""
 
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -25,8 +24,8 @@ from fixtures_pipeline.outcome import NEVER, DayFailed, DayLoaded, ErrorType
 from fixtures_pipeline.retries import GIVEN_UP_AFTER
 from fixtures_pipeline.settings import Settings, SettingsError
 from fixtures_pipeline.store import FixtureStore, OpenError, Stored, StoreError
-from fixtures_pipeline_tests.fault_server import FaultServer, good_body
-from fixtures_pipeline_tests.test_pipeline import run
+from fixtures_pipeline_tests.fault_server import FaultServer, closed_port, good_body
+from fixtures_pipeline_tests.runs import check_alone, run
 
 FIRST = date(2025, 3, 1)
 TOKEN = "t0ken-that-must-never-leak"
@@ -175,15 +174,8 @@ class TestARun:
     def test_of_checks_alone_sends_nothing(
         self, settings: Settings, instance: DagsterInstance, receiver: _Server
     ) -> None:
-        from dagster import AssetCheckKey, AssetKey, AssetSelection, define_asset_job
-
-        from fixtures_pipeline.definitions import build_definitions
-
         open_store(settings).load([DayFailed(FIRST, ErrorType.API_ERROR, "It broke.")])
-        selection = AssetSelection.checks(AssetCheckKey(AssetKey("fixture_errors"), "no_open_errors"))
-        graph = build_definitions(telling(settings, url(receiver))).resolve_asset_graph()
-        job = define_asset_job("alone", selection=selection).resolve(asset_graph=graph)
-        assert job.execute_in_process(instance=instance).success
+        assert check_alone(telling(settings, url(receiver)), instance, "no_open_errors").success
         assert receiver.messages == []
 
     def test_says_first_when_the_provider_begins_to_refuse(
@@ -261,10 +253,8 @@ class TestAReceiver:
     def test_that_is_down_or_unknown_is_named_by_its_place_and_the_others_get_it(
         self, settings: Settings, api: FaultServer, instance: DagsterInstance, receiver: _Server
     ) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as unused:
-            port = unused.getsockname()[1]
         api.plan(FIRST, LOGIN)
-        broken = [f"json://127.0.0.1:{port}/{TOKEN}", f"nosuchservice://{TOKEN}", f"tgram://{TOKEN}"]
+        broken = [f"json://127.0.0.1:{closed_port()}/{TOKEN}", f"nosuchservice://{TOKEN}", f"tgram://{TOKEN}"]
         result = run(telling(settings, *broken, url(receiver)), instance, FIRST)
         assert result.success
         assert len(receiver.messages) == 1

@@ -1,45 +1,25 @@
 """Runs of the real Dagster op, in process: what the run page, the partitions and the checks then say."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from dagster import AssetKey, DagsterEventType, DagsterInstance, ExecuteInProcessResult
+from dagster import AssetKey, DagsterEventType, DagsterInstance
 
-from fixtures_pipeline.definitions import build_definitions
 from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.rules import RULES
 from fixtures_pipeline.settings import Settings
+from fixtures_pipeline.store import FixtureStore, StoreLockedError
 from fixtures_pipeline_tests.conftest import REAL_DAYS, events, table
 from fixtures_pipeline_tests.fault_server import FaultServer, good_body
 from fixtures_pipeline_tests.oracle import assert_rules, fixture_of, own_events
+from fixtures_pipeline_tests.runs import check_alone, evaluations, run, stale_states
 
 ROOT = Path(__file__).parents[1]
 FIRST = date(2025, 3, 1)
-
-
-def run(
-    settings: Settings, instance: DagsterInstance, first: date, last: date | None = None, **selection: Any
-) -> ExecuteInProcessResult:
-    """Run `load_days` over a range of days, as a backfill does."""
-    tags = {
-        "dagster/asset_partition_range_start": first.isoformat(),
-        "dagster/asset_partition_range_end": (last or first).isoformat(),
-    }
-    job = build_definitions(settings).resolve_implicit_global_asset_job_def()
-    return job.execute_in_process(instance=instance, tags=tags, raise_on_error=False, **selection)
-
-
-def evaluations(result: ExecuteInProcessResult, check: str) -> dict[str | None, Any]:
-    """Return the results of a check in a run, by partition."""
-    found = [
-        event.event_specific_data
-        for event in result.all_events
-        if event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION
-    ]
-    return {one.partition: one for one in found if one.check_name == check}  # type: ignore[union-attr]
 
 
 def materialized(instance: DagsterInstance, asset: str) -> set[str]:
@@ -121,20 +101,36 @@ def test_a_day_that_loads_again_empties_the_error_table_and_turns_green(
     assert evaluations(green, "no_open_errors")[None].passed
 
 
+def test_what_was_committed_is_materialized_though_somebody_takes_the_database_right_afterwards(
+    settings: Settings, api: FaultServer, instance: DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(*args: Any) -> Any:
+        raise StoreLockedError("It has been taken.")
+
+    monkeypatch.setattr(FixtureStore, "query", taken)
+    api.plan(FIRST, b"{}")
+    assert not run(settings, instance, FIRST, FIRST + timedelta(days=2)).success
+    monkeypatch.undo()
+    loaded = {row["date"].isoformat() for row in table(open_store(settings), "fixture_days")}
+    assert loaded == {"2025-03-02", "2025-03-03"} == materialized(instance, "fixtures")
+    assert materialized(instance, "fixture_errors") == {"2025-03-01", *loaded}
+
+
+@pytest.mark.parametrize("damage", [Path.mkdir, lambda path: path.write_text("no database")])
+def test_a_count_of_requests_that_cannot_be_kept_fails_the_run_with_a_sentence(
+    settings: Settings, instance: DagsterInstance, damage: Callable[[Path], object]
+) -> None:
+    path = settings.database.with_suffix(".requests.sqlite")
+    damage(path)
+    result = run(settings, instance, FIRST)
+    assert not result.success
+    [failure] = [event for event in result.all_events if event.is_step_failure]
+    assert f"{path}, where requests are counted, cannot be used" in str(failure.step_failure_data.user_failure_data)
+
+
 def test_nothing_is_left_marked_unsynced_and_an_unchanged_day_keeps_its_version(
     settings: Settings, api: FaultServer, instance: DagsterInstance
 ) -> None:
-    from dagster._core.definitions.data_version import CachingStaleStatusResolver
-    from dagster._core.loader import LoadingContextForTest
-
-    def states() -> set[str]:
-        graph = build_definitions(settings).resolve_asset_graph()
-        resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
-        return {
-            resolver.get_status(AssetKey(name), FIRST.isoformat()).value
-            for name in ("fixture_days", "fixtures", "fixture_errors")
-        }
-
     def version() -> str:
         [record] = instance.fetch_materializations(AssetKey("fixtures"), limit=1).records
         materialization = record.asset_materialization
@@ -146,14 +142,14 @@ def test_nothing_is_left_marked_unsynced_and_an_unchanged_day_keeps_its_version(
     first = version()
     run(settings, instance, FIRST)
     assert version() == first
-    assert states() == {"FRESH"}
+    assert stale_states(settings, instance, FIRST) == {"FRESH"}
     api.plan(FIRST, good_body(FIRST, events=9))
     run(settings, instance, FIRST)
     assert version() != first
-    assert states() == {"FRESH"}
+    assert stale_states(settings, instance, FIRST) == {"FRESH"}
     api.plan(FIRST, b"{}")
     run(settings, instance, FIRST)
-    assert states() == {"FRESH"}
+    assert stale_states(settings, instance, FIRST) == {"FRESH"}
 
 
 def test_each_table_rule_gives_one_result_a_run(settings: Settings, instance: DagsterInstance) -> None:
@@ -179,8 +175,7 @@ def test_open_errors_are_shown_as_a_table_with_the_next_retry(
 def test_every_red_check_says_where_the_page_about_checks_is(
     settings: Settings, api: FaultServer, instance: DagsterInstance
 ) -> None:
-    alone = build_definitions(settings)
-    found = [evaluations(_check_alone(alone, instance, rule.name), rule.name)[None] for rule in RULES]
+    found = [evaluations(check_alone(settings, instance, rule.name), rule.name)[None] for rule in RULES]
     api.plan(FIRST, b"{}")
     result = run(settings.model_copy(update={"provider": "sample"}), instance, FIRST)
     found += result.get_asset_check_evaluations()
@@ -197,34 +192,19 @@ def test_every_check_can_be_executed_alone_and_fetches_nothing(
 ) -> None:
     run(settings, instance, FIRST, FIRST + timedelta(days=1))
     asked = len(api.requests)
-    definitions = build_definitions(settings)
     for name in ["day_loaded", *(rule.name for rule in RULES)]:
-        result = _check_alone(definitions, instance, name)
+        result = check_alone(settings, instance, name)
         assert result.success
         assert evaluations(result, name), name
     assert len(api.requests) == asked
 
 
 def test_checks_without_a_database_say_that_nothing_is_loaded(settings: Settings, instance: DagsterInstance) -> None:
-    definitions = build_definitions(settings)
     for rule in RULES:
-        result = _check_alone(definitions, instance, rule.name)
+        result = check_alone(settings, instance, rule.name)
         assert result.success
         assert "Nothing has been loaded yet" in evaluations(result, rule.name)[None].description
-    assert _check_alone(definitions, instance, "day_loaded").success
-
-
-def _check_alone(definitions: Any, instance: DagsterInstance, name: str) -> ExecuteInProcessResult:
-    from dagster import AssetCheckKey, AssetSelection, define_asset_job
-
-    asset = next((rule.asset for rule in RULES if rule.name == name), "fixture_days")
-    selection = AssetSelection.checks(AssetCheckKey(AssetKey(asset), name))
-    job = define_asset_job("alone", selection=selection)
-    graph = definitions.resolve_asset_graph()
-    result: ExecuteInProcessResult = job.resolve(asset_graph=graph).execute_in_process(
-        instance=instance, raise_on_error=False
-    )
-    return result
+    assert check_alone(settings, instance, "day_loaded").success
 
 
 def test_sample_data_say_that_they_are_no_real_fixtures(tmp_path: Path, instance: DagsterInstance) -> None:

@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from fixtures_pipeline.sample_api import RECOVERS_AFTER, SampleApi, day_body
-from fixtures_pipeline_tests.test_daemon import _free_port
+from fixtures_pipeline_tests.fault_server import closed_port
 
 NOW = datetime(2026, 6, 1, 15, tzinfo=UTC)
 DAY = date(2025, 3, 8)
@@ -165,7 +165,7 @@ def test_any_other_path_is_not_found(path: str) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_alone_until_it_is_ended(number: signal.Signals) -> None:
-    port = _free_port()
+    port = closed_port()
     process = subprocess.Popen(
         [sys.executable, "-m", "fixtures_pipeline.sample_api", "--port", str(port)], stderr=subprocess.PIPE, text=True
     )

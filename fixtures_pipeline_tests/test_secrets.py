@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from fixtures_pipeline.events_api import EventsApi, Limits
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline_tests.fault_server import FAULTS, FaultServer
-from fixtures_pipeline_tests.test_pipeline import run
+from fixtures_pipeline_tests.runs import run
 
 KEY = "k3y-that/must=never+leak"
 FIRST = date(2025, 3, 1)
@@ -20,6 +20,7 @@ FIRST = date(2025, 3, 1)
 def test_a_key_is_in_no_file_after_a_run_in_which_every_fault_occurred(
     settings: Settings,
     api: FaultServer,
+    instance: DagsterInstance,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -30,13 +31,10 @@ def test_a_key_is_in_no_file_after_a_run_in_which_every_fault_occurred(
     for n, fault in enumerate(FAULTS.values()):
         api.plan(FIRST + timedelta(days=n), fault.respond)  # type: ignore[arg-type]
     secretive = settings.model_copy(update={"api_key": SecretStr(KEY)})
-    home = tmp_path / "home"
-    home.mkdir()
-    with DagsterInstance.local_temp(str(home), overrides={"telemetry": {"enabled": False}}) as instance:
-        result = run(secretive, instance, FIRST, FIRST + timedelta(days=len(FAULTS) - 1))
-        assert result.success
-        for event in result.all_events:
-            assert KEY not in repr(event)
+    result = run(secretive, instance, FIRST, FIRST + timedelta(days=len(FAULTS) - 1))
+    assert result.success
+    for event in result.all_events:
+        assert KEY not in repr(event)
     assert any(KEY in request.headers.values() for request in api.requests)
     out, err = capfd.readouterr()
     assert KEY not in out + err

@@ -17,12 +17,13 @@ from dagster import DagsterInstance
 from fixtures_pipeline.outcome import DayFailed, ErrorType
 from fixtures_pipeline.settings import PROJECT_ROOT, Settings, SettingsError
 from fixtures_pipeline.store import FixtureStore, StoreError, StoreLockedError
-from fixtures_pipeline_tests.conftest import SOFASCORE, UTC, table
+from fixtures_pipeline_tests.conftest import SOFASCORE, UTC, Judged, table
 from fixtures_pipeline_tests.fault_server import FaultServer, good_body
 from fixtures_pipeline_tests.oracle import assert_rules
-from fixtures_pipeline_tests.test_crashes import DAY, KILLS, loader
-from fixtures_pipeline_tests.test_pipeline import run
-from fixtures_pipeline_tests.test_store import Judged, failure, holding
+from fixtures_pipeline_tests.processes import holding, loader
+from fixtures_pipeline_tests.runs import check_alone, run
+from fixtures_pipeline_tests.test_crashes import DAY, KILLS
+from fixtures_pipeline_tests.test_store import failure
 
 TABLES = ("fixture_days", "fixtures", "fixture_errors", "load_log", "superseded_fixtures", "store_info")
 
@@ -80,16 +81,9 @@ def test_each_run_leaves_a_copy_of_what_it_has_loaded(
 def test_a_run_that_fetches_nothing_leaves_the_copy_alone(
     settings: Settings, instance: DagsterInstance, copy: FixtureStore
 ) -> None:
-    from dagster import AssetCheckKey, AssetKey, AssetSelection, define_asset_job
-
-    from fixtures_pipeline.definitions import build_definitions
-
     settings = settings.model_copy(update={"snapshot": copy.path})
     FixtureStore(settings.database, SOFASCORE, UTC).load([failure(DAY)])
-    selection = AssetSelection.checks(AssetCheckKey(AssetKey("fixture_errors"), "no_open_errors"))
-    graph = build_definitions(settings).resolve_asset_graph()
-    job = define_asset_job("alone", selection=selection).resolve(asset_graph=graph)
-    assert job.execute_in_process(instance=instance).success
+    assert check_alone(settings, instance, "no_open_errors").success
     assert not copy.path.exists()
 
 

@@ -1,27 +1,24 @@
 """The store keeps its four rules, whatever is put into it and in whatever order."""
 
-import subprocess
-import sys
-import time
-from collections.abc import Callable
+import json
 from datetime import date
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from zoneinfo import TZPATH, ZoneInfo
 
 import duckdb
 import pandas
 import pytest
 
 from fixtures_pipeline.judge import Judge
-from fixtures_pipeline.outcome import NEVER, DayFailed, ErrorType, Outcome
+from fixtures_pipeline.outcome import NEVER, DayFailed, DayLoaded, ErrorType
 from fixtures_pipeline.providers import PROVIDERS
+from fixtures_pipeline.rules import RULES
 from fixtures_pipeline.store import FixtureStore, StoreError, StoreLockedError, StoreMissingError
 from fixtures_pipeline.tables import COLUMNS
-from fixtures_pipeline_tests.conftest import SOFASCORE, UTC, table
+from fixtures_pipeline_tests.conftest import SOFASCORE, UTC, Judged, table
 from fixtures_pipeline_tests.fault_server import event, good_body
 from fixtures_pipeline_tests.oracle import assert_rules
-
-Judged = Callable[[date, str | bytes], Outcome]
+from fixtures_pipeline_tests.processes import holding
 
 MONDAY, TUESDAY, WEDNESDAY = date(2025, 3, 3), date(2025, 3, 4), date(2025, 3, 5)
 NOON = {MONDAY: 1741003200, TUESDAY: 1741089600, WEDNESDAY: 1741176000}
@@ -32,8 +29,6 @@ def failure(day: date, error_type: ErrorType = ErrorType.API_ERROR, message: str
 
 
 def answer(*listed: dict[str, object]) -> str:
-    import json
-
     return json.dumps({"events": listed})
 
 
@@ -55,7 +50,7 @@ def test_a_failed_day_gets_one_row_and_counts_its_attempts(store: FixtureStore) 
     [row] = table(store, "fixture_errors")
     assert (row["attempts"], row["error_message"], row["http_status"]) == (3, "time 3", 500)
     assert row["created_at"] < row["updated_at"]
-    assert row["data"] == '{"error":1}' or row["data"] == '{"error": 1}'
+    assert json.loads(row["data"]) == {"error": 1}
     assert len(table(store, "load_log")) == 3
 
 
@@ -127,7 +122,8 @@ class TestAnEventThatMoves:
         store.load([judged(TUESDAY, answer({**moving, "startTimestamp": NOON[TUESDAY]}, *fill[TUESDAY]))])
         store.load([judged(TUESDAY, answer(*fill[TUESDAY]))])
         [row] = [row for row in table(store, "fixtures") if row["event_id"] == 7]
-        assert row["date"] == MONDAY
+        [_, tuesday] = table(store, "fixture_days", "date, updated_at")
+        assert (row["date"], row["updated_at"]) == (MONDAY, tuesday["updated_at"])
         assert_rules(store)
 
     def test_stands_once_when_two_days_of_one_load_claim_it(self, store: FixtureStore, judged: Judged) -> None:
@@ -144,6 +140,19 @@ class TestAnEventThatMoves:
 def test_an_event_without_a_kickoff_belongs_to_the_day_it_was_listed_under(store: FixtureStore, judged: Judged) -> None:
     store.load([judged(MONDAY, answer(event(1, NOON[MONDAY]), {**event(2, 0), "startTimestamp": None}))])
     assert [(row["event_id"], row["date"], row["kickoff"]) for row in table(store, "fixtures")][1] == (2, MONDAY, None)
+
+
+def test_days_of_a_time_zone_that_only_python_knows_match_their_answers(tmp_path: Path) -> None:
+    """DuckDB brings time zones of its own, which may be of another year than Python's."""
+    with (Path(TZPATH[0]) / "Europe" / "Istanbul").open("rb") as file:
+        zone = ZoneInfo.from_file(file, key="Nowhere/Else")
+    store = FixtureStore(tmp_path / "nowhere.duckdb", SOFASCORE, zone, lock_timeout=5)
+    evening = event(1, NOON[MONDAY] + 9 * 3600 + 1800)
+    answers = [answer(evening, event(2, NOON[day]), event(3 + day.day, NOON[day])) for day in (MONDAY, TUESDAY)]
+    store.load([DayLoaded(day, body.encode(), 3, False) for day, body in zip((MONDAY, TUESDAY), answers, strict=True)])
+    [rule] = [rule for rule in RULES if rule.name == "days_match_answers"]
+    assert store.query(rule.query, {"days": None}) == []
+    assert {row["event_id"]: row["date"] for row in table(store, "fixtures")}[1] == TUESDAY
 
 
 def test_a_day_that_breaks_a_constraint_fails_alone(store: FixtureStore, judged: Judged) -> None:
@@ -279,6 +288,13 @@ class TestTheFile:
         with pytest.raises(StoreError, match="cannot be used"):
             store.load([failure(MONDAY)])
 
+    def test_that_is_no_database_is_not_waited_for_whatever_its_name(self, tmp_path: Path) -> None:
+        path = tmp_path / "locks.duckdb"
+        path.write_text("something else, and long enough to be looked at" * 100)
+        patient = FixtureStore(path, SOFASCORE, UTC, lock_timeout=3600)
+        with pytest.raises(StoreError, match="cannot be used"):
+            patient.load([failure(MONDAY)])
+
     def test_held_by_another_process_is_waited_for(self, store: FixtureStore, judged: Judged) -> None:
         store.load([judged(MONDAY, good_body(MONDAY))])
         with holding(store.path, seconds=1.0):
@@ -296,26 +312,3 @@ class TestTheFile:
         with duckdb.connect(str(store.path)) as connection:
             [(tags,)] = connection.execute("SELECT tags FROM duckdb_databases() WHERE NOT internal").fetchall()
         assert tags["storage_version"].startswith("v1.5")
-
-
-class holding:  # noqa: N801 - reads as a word in `with`
-    """Another process that has the file open, for writing unless it is said otherwise."""
-
-    def __init__(self, path: Path, seconds: float, *, read_only: bool = False) -> None:
-        self._code = (
-            f"import duckdb, time; c = duckdb.connect({str(path)!r}, read_only={read_only}); "
-            f"print('open', flush=True); time.sleep({seconds})"
-        )
-
-    def __enter__(self) -> "subprocess.Popen[str]":
-        self._process = subprocess.Popen([sys.executable, "-c", self._code], stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "open\n"
-        return self._process
-
-    def __exit__(self, *args: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-        time.sleep(0)

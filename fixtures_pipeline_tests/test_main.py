@@ -1,0 +1,83 @@
+"""`make run`: what it loads before it serves the UI, and the sentences with which it ends instead."""
+
+import os
+import socket
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+from fixtures_pipeline.__main__ import _missing_days
+from fixtures_pipeline.loading import open_store
+from fixtures_pipeline.outcome import DayFailed, ErrorType
+from fixtures_pipeline.settings import Settings
+from fixtures_pipeline_tests.fault_server import closed_port
+
+
+def fail(settings: Settings, *days: date) -> None:
+    open_store(settings).load([DayFailed(day, ErrorType.API_ERROR, "It broke.") for day in days])
+
+
+def test_at_first_the_days_around_today_are_loaded(settings: Settings) -> None:
+    today = datetime.now(UTC).date()
+    assert _missing_days(settings) == [(today - timedelta(days=14), today + timedelta(days=7))]
+
+
+def test_nothing_before_the_first_partition_is_loaded(settings: Settings) -> None:
+    today = datetime.now(UTC).date()
+    young = settings.model_copy(update={"start_date": today - timedelta(days=2)})
+    assert _missing_days(young) == [(today - timedelta(days=2), today + timedelta(days=7))]
+
+
+def test_days_that_were_asked_for_before_are_not_asked_for_again(settings: Settings) -> None:
+    today = datetime.now(UTC).date()
+    fail(settings, today - timedelta(days=14), today, today + timedelta(days=1))
+    assert _missing_days(settings) == [
+        (today - timedelta(days=13), today - timedelta(days=1)),
+        (today + timedelta(days=2), today + timedelta(days=7)),
+    ]
+
+
+def test_a_free_plan_is_asked_only_for_what_it_serves(settings: Settings) -> None:
+    today = datetime.now(UTC).date()
+    free = Settings.load(provider="api-football", db=settings.database)
+    assert _missing_days(free) == [(today - timedelta(days=1), today + timedelta(days=1))]
+
+
+def start(tmp_path: Path, port: int, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Start it as `make run` does, where it ends by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "fixtures_pipeline", "--port", str(port)],
+        env={
+            **os.environ,
+            "DAGSTER_HOME": str(tmp_path / "home"),
+            "FIXTURES_DB": str(tmp_path / "fixtures.duckdb"),
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = start(tmp_path, port)
+    assert done.returncode == 1
+    assert done.stderr == f"Port {port} of 127.0.0.1 cannot be used; name another: make run PORT=3100\n"
+
+
+def test_a_setting_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+    done = start(tmp_path, closed_port(), FIXTURES_TIMEZONE="Mars/Olympus")
+    assert done.returncode == 1
+    assert done.stderr.startswith("FIXTURES_TIMEZONE cannot be used")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_database_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "fixtures.duckdb").write_text("no database at all, and long enough to be looked at" * 100)
+    done = start(tmp_path, closed_port())
+    assert done.returncode == 1
+    assert "fixtures.duckdb cannot be used" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
