@@ -304,8 +304,8 @@ class TestInDagster:
         logged = [entry.user_message for entry in instance.all_logs(result.run_id) if entry.level == logging.WARNING]
         assert logged == [
             f"The report {report_path(settings)} cannot be written: Is a directory. Check its folder, the free space "
-            "and the permissions; an earlier report is as it was. The load is not affected; materialize coverage_report "
-            "to try again."
+            "and the permissions; an earlier report is as it was. The load is not affected; materialize "
+            "coverage_report to try again."
         ]
 
     def test_a_report_on_demand_that_cannot_be_written_fails_with_the_sentence(
