@@ -94,7 +94,7 @@ API_FOOTBALL = Provider(
     base_url="https://v3.football.api-sports.io",
     key_header="x-apisports-key",
     refusal=_REFUSAL,
-    # The free plan: ten requests a minute, a hundred a day, yesterday to tomorrow.
+    # The free plan: a hundred requests a day, yesterday to tomorrow; ten a minute is what its users report.
     requests_per_second=10 / 60,
     requests_per_day=100,
     free_days=(1, 1),

@@ -125,6 +125,6 @@ FOOTBALL_DATA = Provider(
     key_header="X-Auth-Token",
     refusal=_REFUSAL,
     pause=_pause,
-    # The free plan: ten requests a minute.
+    # The free plan (https://docs.football-data.org/general/v4/policies.html).
     requests_per_second=10 / 60,
 )
