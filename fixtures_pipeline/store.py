@@ -693,8 +693,8 @@ def _tidy(connection: duckdb.DuckDBPyConnection) -> None:
             connection.execute("INSERT INTO load_log FROM merged")
         connection.execute("DROP TABLE merged")
     blocks, rows = _blocks(connection, "fixture_days")
-    # Merging rewrites the table. It pays with a block for every fifty days, or when a fifth of the rows are deleted ones;
-    # a small table is not worth it.
+    # Merging rewrites the table. It pays with a block for every fifty days, or when a fifth of the rows are deleted
+    # ones; a small table is not worth it.
     [(days,)] = connection.execute("SELECT count(*) FROM fixture_days").fetchall()
     if blocks > 16 + days / 50 or rows > 100 + days * 1.25:
         connection.execute(f"SET max_vacuum_tasks = {_MERGE_TASKS}")
