@@ -4,10 +4,12 @@ Checks read the store and fetch nothing. They are declared beside the assets of 
 with every load, and each of them can be executed alone.
 """
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
+from functools import cache
 from typing import Any
 
 from dagster import (
@@ -38,9 +40,6 @@ DAY_LOADED = AssetCheckKey(DAYS_ASSET, "day_loaded")
 REAL_PROVIDER = AssetCheckKey(DAYS_ASSET, "real_provider")
 
 _DOCS = "See docs/checks.md."
-
-#: Where that is: the UI shows it with a button that copies it, and links to no file.
-_DOCS_PATH: dict[str, Any] = {"docs": MetadataValue.path(PROJECT_ROOT / "docs" / "checks.md")}
 
 #: The state of each of `$days` (NULL: all days that are known), whatever became of it.
 _DAY_STATES = """
@@ -133,9 +132,9 @@ def day_evaluations(
         )
 
 
-def _judge_day(state: Mapping[str, Any] | None, key: str) -> tuple[bool, str, dict[str, Any]]:
+def _judge_day(state: Mapping[str, Any] | None, key: str) -> tuple[bool, str, Mapping[str, Any]]:
     if state is None:
-        return False, f"{key} has not been loaded yet. Materialize it. {_DOCS}", _DOCS_PATH
+        return False, f"{key} has not been loaded yet. Materialize it. {_DOCS}", _pages("checks.md")
     metadata: dict[str, Any] = {}
     if state["loaded_at"] is not None:
         metadata |= {
@@ -148,7 +147,7 @@ def _judge_day(state: Mapping[str, Any] | None, key: str) -> tuple[bool, str, di
         return True, f"{state['fixtures'] or 0} fixtures, {state['events']} events listed.", metadata
     retry = next_retry(state["attempts"], state["failed_at"], state["retry_at"])
     metadata |= {
-        **_DOCS_PATH,
+        **_pages("checks.md", "errors.md"),
         "error_type": state["error_type"],
         "error_message": state["error_message"],
         "attempts": state["attempts"],
@@ -198,7 +197,7 @@ def rule_result(rule: Rule, store: FixtureStore, days: Sequence[date] | None) ->
             check_name=rule.name,
             severity=AssetCheckSeverity.WARN,
             description=f"Nothing has been loaded yet: materialize some days first. {_DOCS}",
-            metadata=_DOCS_PATH,
+            metadata=_pages("checks.md"),
         )
     metadata: dict[str, Any] = {"offending_rows": len(rows)}
     description = rule.sentence
@@ -206,7 +205,7 @@ def rule_result(rule: Rule, store: FixtureStore, days: Sequence[date] | None) ->
         if rule.name == "no_open_errors":
             rows = [_with_next_retry(row) for row in rows]
             metadata |= sorted(Counter(row["error_type"] for row in rows).items())
-        metadata |= {"rows": _table(rows[:ROWS_SHOWN]), **_DOCS_PATH}
+        metadata |= {"rows": _table(rows[:ROWS_SHOWN]), **_pages("checks.md")}
         shown = f" The first {ROWS_SHOWN} are shown." if len(rows) > ROWS_SHOWN else ""
         description = f"Not so for {len(rows)}: {rule.sentence} {rule.remedy}{shown} {_DOCS}"
     return AssetCheckResult(
@@ -228,8 +227,20 @@ def real_provider_result() -> AssetCheckResult:
         severity=AssetCheckSeverity.WARN,
         description="These are no real fixtures: the bundled sample API made them up. Set FIXTURES_PROVIDER to load "
         f"real ones. {_DOCS}",
-        metadata=_DOCS_PATH,
+        metadata=_pages("checks.md"),
     )
+
+
+@cache
+def _pages(*names: str) -> Mapping[str, MetadataValue[Any]]:
+    """Return pages of docs/ for whoever looks at a red check: the UI opens them in place, and can link to no file."""
+    paths = [PROJECT_ROOT / "docs" / name for name in names]
+    return {
+        # Links between the pages would lead nowhere there.
+        f"docs/{path.name}": MetadataValue.md(re.sub(r"\[(.+?)\]\(.+?\.md\)", r"\1", path.read_text(encoding="utf-8")))
+        for path in paths
+        if path.exists()
+    }
 
 
 def _listed(days: Sequence[date] | None) -> list[date] | None:

@@ -25,51 +25,41 @@ def dagster(settings: Settings, tmp_path: Path) -> Iterator[Dagster]:
         yield running
 
 
-def test_a_backfill_with_failing_days_and_its_reexecution_from_failure(
+def test_backfills_with_failing_days_and_their_reexecution_from_failure(
     dagster: Dagster, settings: Settings, api: FaultServer
 ) -> None:
-    for day in FAILING:
+    """One of the tables, and one of all assets, as *Materialize all* asks for: the report, too, which has no days."""
+    later = [DAYS[-1] + timedelta(days=n) for n in range(10, 16)]
+    for day in [*FAILING, later[3]]:
         api.plan(day, b'{"events": []}')
-    first = dagster.backfill(DAYS)
-    ended = dagster.ended(first)
-    assert len(ended["runs"]) == 1
-    assert ended["runs"][0]["status"] == "SUCCESS"
+    of_tables, of_all = dagster.backfill(DAYS), dagster.backfill(later, [*TABLES, "coverage_report"])
+    ended = dagster.ended(of_tables)
+    assert [run["status"] for run in ended["runs"]] == ["SUCCESS"]
     assert ended["status"] == "COMPLETED_FAILED"
     counts = {
         one["assetKey"]["path"][0]: (one["numPartitionsMaterialized"], one["numPartitionsFailed"])
         for one in ended["assetBackfillData"]["assetBackfillStatuses"]
     }
     assert counts == {"fixture_days": (54, 6), "fixtures": (54, 6), "fixture_errors": (60, 0)}
-    assert dagster.check_bar() == (54, 6)
-    assert [row["date"] for row in table(open_store(settings), "fixture_errors")] == FAILING
+    [run] = dagster.ended(of_all)["runs"]
+    assert run["status"] == "SUCCESS"
+    assert {asset["path"][0] for asset in run["assetSelection"]} == set(TABLES), "the report comes with the tables' run"
+    assert dagster.check_bar() == (54 + 5, 6 + 1)
+    assert dagster.report()["days_failed"] == 7
+    assert [row["date"] for row in table(open_store(settings), "fixture_errors")] == [*FAILING, later[3]]
 
-    for day in FAILING:
+    for day in [*FAILING, later[3]]:
         api.plan(day, good_body(day))
     asked = len(api.requests)
-    healed = dagster.ended(dagster.retry(first))
-    assert healed["status"] == "COMPLETED_SUCCESS"
-    assert sorted(request.day for request in api.requests[asked:]) == FAILING
+    for healing in [dagster.retry(of_tables), dagster.retry(of_all)]:
+        healed = dagster.ended(healing)
+        assert healed["status"] == "COMPLETED_SUCCESS"
+        assert len(healed["runs"]) == 1
+    assert sorted(request.day for request in api.requests[asked:]) == [*FAILING, later[3]]
     assert table(open_store(settings), "fixture_errors") == []
-    assert dagster.check_bar() == (60, 0)
-    assert dagster.stale_states(FAILING[0]) == {"FRESH"}
-
-
-def test_a_backfill_of_all_assets_is_one_run_that_brings_the_report_with_it(
-    dagster: Dagster, settings: Settings, api: FaultServer
-) -> None:
-    """*Materialize all* asks for the report as well, which has no days."""
-    api.plan(DAYS[3], b'{"events": []}')
-    first = dagster.backfill(DAYS[:6], [*TABLES, "coverage_report"])
-    [run] = dagster.ended(first)["runs"]
-    assert run["status"] == "SUCCESS"
-    assert {asset["path"][0] for asset in run["assetSelection"]} == set(TABLES)
-    assert dagster.report()["days_failed"] == 1
-
-    api.plan(DAYS[3], good_body(DAYS[3]))
-    healed = dagster.ended(dagster.retry(first))
-    assert healed["status"] == "COMPLETED_SUCCESS"
-    assert len(healed["runs"]) == 1
+    assert dagster.check_bar() == (66, 0)
     assert dagster.report()["days_failed"] == 0
+    assert dagster.stale_states(FAILING[0]) == {"FRESH"}
 
 
 def test_a_run_cancelled_in_the_ui_ends_at_once_and_keeps_what_was_committed(

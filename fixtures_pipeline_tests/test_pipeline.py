@@ -18,7 +18,6 @@ from fixtures_pipeline_tests.fault_server import FaultServer, good_body
 from fixtures_pipeline_tests.oracle import assert_rules, fixture_of, own_events
 from fixtures_pipeline_tests.runs import check_alone, evaluations, run, stale_states
 
-ROOT = Path(__file__).parents[1]
 FIRST = date(2025, 3, 1)
 
 
@@ -172,7 +171,7 @@ def test_open_errors_are_shown_as_a_table_with_the_next_retry(
     assert all(record["attempts"] == 1 and "UTC" in record["next_retry"] for record in rows)
 
 
-def test_every_red_check_says_where_the_page_about_checks_is(
+def test_every_red_check_brings_the_page_about_checks_with_it(
     settings: Settings, api: FaultServer, instance: DagsterInstance
 ) -> None:
     found = [evaluations(check_alone(settings, instance, rule.name), rule.name)[None] for rule in RULES]
@@ -184,7 +183,7 @@ def test_every_red_check_says_where_the_page_about_checks_is(
     for one in red:
         assert one.description is not None
         assert one.description.endswith("See docs/checks.md."), one.check_name
-        assert Path(one.metadata["docs"].value).samefile(ROOT / "docs" / "checks.md"), one.check_name
+        assert f"`{one.check_name}`" in one.metadata["docs/checks.md"].value
 
 
 def test_every_check_can_be_executed_alone_and_fetches_nothing(

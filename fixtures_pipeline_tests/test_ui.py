@@ -132,6 +132,8 @@ def test_open_errors_are_a_table_with_what_to_do(page: Page) -> None:
     expect(page.get_by_text("No day's latest fetch has failed").first).to_be_visible()
     expect(page.get_by_text("See docs/checks.md").first).to_be_visible()
     picture(page, "open_errors")
+    page.get_by_text("[Show Markdown]").first.click()
+    expect(page.get_by_text("Which days are failing?")).to_be_visible()
 
 
 def test_a_check_is_executed_alone(page: Page, dagster: Dagster) -> None:
