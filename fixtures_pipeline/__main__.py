@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from fixtures_pipeline.store import StoreError, StoreMissingError
 
 #: Days before today that a first start loads.
 DAYS_BACK = 14
+
+#: Seconds that a load has to end after Ctrl-C.
+_PATIENCE = 10
 
 _DAGSTER = (sys.executable, "-m", "dagster")
 _DEFINITIONS = "fixtures_pipeline.definitions"
@@ -35,17 +39,21 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=3000, help="port of the UI on 127.0.0.1 (3000)")
     port = parser.parse_args().port
     _refuse_taken(port)
+    home = _dagster_home()
+    unfinished = home / "unfinished"
     try:
-        missing = _missing_days(Settings.load())
+        missing = _missing_days(Settings.load(), again=unfinished.exists())
     except (SettingsError, StoreError) as error:
         raise SystemExit(str(error)) from None
-    home = _dagster_home()
     os.environ["DAGSTER_HOME"] = str(home)
     # Python's warnings are for whoever changes this project; `make check` turns them into errors.
     os.environ["PYTHONWARNINGS"] = "ignore"
     for first, last in missing:
+        # A load that is ended early may have stored days of which Dagster does not know yet: it is done again.
+        unfinished.touch()
         _say(f"Loading {first} to {last} …")
         _run("asset", "materialize", "--select", _TABLES, "--partition-range", f"{first}...{last}", *_QUIETLY, cwd=home)
+    unfinished.unlink(missing_ok=True)
     _say(f"Serving the UI on http://127.0.0.1:{port} until Ctrl-C.")
     # Not in the project's folder: Dagster would warn that it does not use the dagster.yaml there.
     os.chdir(home)
@@ -68,17 +76,33 @@ def _refuse_taken(port: int) -> None:
 
 
 def _run(*arguments: str, cwd: Path) -> None:
-    """Run one of Dagster's commands to its end."""
+    """Run one of Dagster's commands to its end; what it complains of is passed on."""
+    # Not of this terminal's foreground, so that Ctrl-C does not have it complain of that, too.
+    command = subprocess.Popen(
+        [*_DAGSTER, *arguments],
+        cwd=cwd,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+    )
     try:
-        done = subprocess.run([*_DAGSTER, *arguments], cwd=cwd, stdout=subprocess.DEVNULL, check=False)
+        for line in command.stderr or ():
+            sys.stderr.write(line)
+        returncode = command.wait()
     except KeyboardInterrupt:
+        command.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            command.communicate(timeout=_PATIENCE)
+        with suppress(ProcessLookupError):
+            os.killpg(command.pid, signal.SIGKILL)
         raise SystemExit(130) from None
-    if done.returncode:
+    if returncode:
         raise SystemExit("Loading has failed; what was loaded until then is kept. The lines above say why.")
 
 
-def _missing_days(settings: Settings) -> list[tuple[date, date]]:
-    """Return the stretches of days around today that were never asked for."""
+def _missing_days(settings: Settings, *, again: bool = False) -> list[tuple[date, date]]:
+    """Return the stretches of days around today that were never asked for; all of them if it is to be done again."""
     today = datetime.now(settings.zone).date()
     first, last = window(settings, today, DAYS_BACK)
     wanted = [first + timedelta(days=n) for n in range((last - first).days + 1)]
@@ -86,7 +110,7 @@ def _missing_days(settings: Settings) -> list[tuple[date, date]]:
         rows = open_store(settings).query("SELECT date FROM fixture_days UNION SELECT date FROM fixture_errors")
     except StoreMissingError:
         rows = []
-    known = {row["date"] for row in rows}
+    known = set() if again else {row["date"] for row in rows}
     return list(contiguous([day for day in wanted if day not in known]))
 
 
@@ -94,7 +118,7 @@ def _dagster_home() -> Path:
     """Return the folder where Dagster keeps its runs and events, with this project's instance settings in it."""
     home = PROJECT_ROOT / os.environ.get("DAGSTER_HOME", "data/dagster")
     home.mkdir(parents=True, exist_ok=True)
-    if "DAGSTER_HOME" not in os.environ:
+    if "DAGSTER_HOME" not in os.environ or not (home / "dagster.yaml").exists():
         shutil.copyfile(PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml")
     return home
 

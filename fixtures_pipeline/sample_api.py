@@ -383,7 +383,11 @@ def main() -> None:
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    with SampleApi(port) as api:
+    try:
+        served = SampleApi(port)
+    except (OSError, OverflowError):
+        raise SystemExit(f"Port {port} of 127.0.0.1 cannot be used; name another with --port.") from None
+    with served as api:
         logging.getLogger(__name__).info("Serving the sample API on %s until Ctrl-C.", api.url)
         ended.wait()
 

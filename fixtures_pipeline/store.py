@@ -336,7 +336,8 @@ class FixtureStore:
         keeps it. Nobody can write meanwhile: however many processes load days, a copy never follows a newer one.
 
         Raises:
-            StoreError: the database cannot be opened, or the copy not written; a file at `path` is as it was.
+            StoreError: the database cannot be opened, the copy not written, or `path` is a file of another kind; what
+                is there is as it was.
         """
         # Beside it: only within one disk is a file moved in one step.
         unfinished = path.with_name(f"{path.name}.tmp")
@@ -347,6 +348,10 @@ class FixtureStore:
                 # Closed after the connection: closing a file anywhere in a process gives up the process's lock on it.
                 source = afterwards.enter_context(self.path.open("rb"))
                 path.parent.mkdir(parents=True, exist_ok=True)
+                if not _may_be_replaced(path):
+                    raise StoreError(
+                        f"{path} is no DuckDB file, so no copy is put there: name another FIXTURES_SNAPSHOT."
+                    )
                 with unfinished.open("wb") as target:
                     shutil.copyfileobj(source, target)
                     target.flush()
@@ -484,6 +489,7 @@ class FixtureStore:
                 raise StoreError(
                     f"{self.path} was written by an older version of this project; load any day to bring it up to date."
                 )
+            self._belongs(connection)
             yield connection
 
     @contextmanager
@@ -673,6 +679,15 @@ def _transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         with suppress(duckdb.Error):  # a commit that failed has ended the transaction already
             connection.rollback()
         raise
+
+
+def _may_be_replaced(path: Path) -> bool:
+    """Say whether there is no file at `path`, an empty one, or a DuckDB file (https://duckdb.org/docs/internals/storage)."""
+    if not path.is_file():
+        return True
+    with path.open("rb") as file:
+        beginning = file.read(12)
+    return beginning == b"" or beginning.endswith(b"DUCK")
 
 
 def _is_lock(error: BaseException) -> bool:

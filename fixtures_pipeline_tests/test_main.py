@@ -1,9 +1,11 @@
 """`make run`: what it loads before it serves the UI, and the sentences with which it ends instead."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from fixtures_pipeline.__main__ import _missing_days
 from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.outcome import DayFailed, ErrorType
 from fixtures_pipeline.settings import Settings
-from fixtures_pipeline_tests.fault_server import closed_port
+from fixtures_pipeline_tests.fault_server import FaultServer, closed_port
 
 
 def fail(settings: Settings, *days: date) -> None:
@@ -38,22 +40,32 @@ def test_days_that_were_asked_for_before_are_not_asked_for_again(settings: Setti
     ]
 
 
+def test_after_a_load_that_was_ended_early_all_is_loaded_again(settings: Settings) -> None:
+    today = datetime.now(UTC).date()
+    fail(settings, today)
+    assert _missing_days(settings, again=True) == [(today - timedelta(days=14), today + timedelta(days=7))]
+
+
 def test_a_free_plan_is_asked_only_for_what_it_serves(settings: Settings) -> None:
     today = datetime.now(UTC).date()
     free = Settings.load(provider="api-football", db=settings.database)
     assert _missing_days(free) == [(today - timedelta(days=1), today + timedelta(days=1))]
 
 
-def start(tmp_path: Path, port: int, **environment: str) -> "subprocess.CompletedProcess[str]":
+def environment(tmp_path: Path, **settings: str) -> dict[str, str]:
+    return {
+        **os.environ,
+        "DAGSTER_HOME": str(tmp_path / "home"),
+        "FIXTURES_DB": str(tmp_path / "fixtures.duckdb"),
+        **settings,
+    }
+
+
+def start(tmp_path: Path, port: int, **settings: str) -> "subprocess.CompletedProcess[str]":
     """Start it as `make run` does, where it ends by itself."""
     return subprocess.run(
         [sys.executable, "-m", "fixtures_pipeline", "--port", str(port)],
-        env={
-            **os.environ,
-            "DAGSTER_HOME": str(tmp_path / "home"),
-            "FIXTURES_DB": str(tmp_path / "fixtures.duckdb"),
-            **environment,
-        },
+        env=environment(tmp_path, **settings),
         capture_output=True,
         text=True,
         check=False,
@@ -81,3 +93,21 @@ def test_a_database_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "fixtures.duckdb cannot be used" in done.stderr
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_ctrl_c_ends_a_load_without_a_word_and_the_next_start_does_it_again(api: FaultServer, tmp_path: Path) -> None:
+    api.plan_any(lambda exchange: exchange.idle())
+    process = subprocess.Popen(
+        [sys.executable, "-m", "fixtures_pipeline", "--port", str(closed_port())],
+        env=environment(tmp_path, FIXTURES_PROVIDER="sofascore", FIXTURES_API_URL=api.url),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not api.requests:
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert [line.split(" ")[0] for line in said.splitlines()] == ["Loading"]
+    assert (tmp_path / "home" / "unfinished").exists()

@@ -503,6 +503,12 @@ def test_some_answers_are_shown() -> None:
     assert len(examples()) >= 2
 
 
+def of_sofascore(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set what the operator of this database has in `.env`."""
+    for name, value in {"PROVIDER": "sofascore", "API_URL": "http://127.0.0.1:8000", "DB": str(path)}.items():
+        monkeypatch.setenv(f"FIXTURES_{name}", value)
+
+
 class TestPandas:
     """The Python of the page, as it stands."""
 
@@ -519,7 +525,7 @@ class TestPandas:
         duckdb.connect(str(history.store.path), config={"threads": 1}).close()
 
     def test_whole_tables_are_worked_with(self, history: History, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("FIXTURES_DB", str(history.store.path))
+        of_sofascore(history.store.path, monkeypatch)
         monkeypatch.setattr(pandas.Timestamp, "now", lambda zone: pandas.Timestamp(NOW).tz_convert(zone))
         [code] = blocks("With pandas", "python")
         made = self.execute(code)
@@ -537,7 +543,7 @@ class TestPandas:
         }
 
     def test_whole_tables_may_be_without_rows(self, empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv("FIXTURES_DB", str(empty))
+        of_sofascore(empty, monkeypatch)
         [code] = blocks("With pandas", "python")
         made = self.execute(code)
         assert [len(made[name]) for name in ("today", "goals", "failures")] == [0, 0, 0]

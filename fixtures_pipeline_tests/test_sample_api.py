@@ -163,6 +163,16 @@ def test_any_other_path_is_not_found(path: str) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, 404)
 
 
+@pytest.mark.parametrize("port", ["taken", "99999"])
+def test_a_port_that_cannot_be_used_is_one_sentence(port: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1]) if port == "taken" else port
+        command = [sys.executable, "-m", "fixtures_pipeline.sample_api", "--port", port]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"Port {port} of 127.0.0.1 cannot be used; name another with --port.\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_serves_alone_until_it_is_ended(number: signal.Signals) -> None:
     port = closed_port()

@@ -208,6 +208,15 @@ class TestACopyThatCannotBeWritten:
         assert not list(tmp_path.rglob("*.tmp*"))
         assert_rules(store)
 
+    def test_where_there_is_a_file_of_another_kind_leaves_it_as_it_is(
+        self, store: FixtureStore, tmp_path: Path
+    ) -> None:
+        (tmp_path / "README.md").write_text("# Read me, and keep me")
+        store.load([failure(DAY)])
+        with pytest.raises(StoreError, match=r"README\.md is no DuckDB file"):
+            store.snapshot(tmp_path / "README.md")
+        assert (tmp_path / "README.md").read_text() == "# Read me, and keep me"
+
     def test_for_a_full_disk_is_reported_and_leaves_the_older_one(
         self, store: FixtureStore, small_disk: Path, judged: Judged
     ) -> None:

@@ -267,6 +267,8 @@ class TestTheFile:
         other = FixtureStore(store.path, PROVIDERS["sample"], UTC)
         with pytest.raises(StoreError, match="holds days of the provider sofascore"):
             other.load([failure(MONDAY)])
+        with pytest.raises(StoreError, match="holds days of the provider sofascore"):
+            other.query("SELECT 1")
 
     def test_of_another_time_zone_is_refused(self, store: FixtureStore, judged: Judged) -> None:
         store.load([judged(MONDAY, good_body(MONDAY))])
