@@ -83,7 +83,8 @@ def _run(*arguments: str, cwd: Path) -> None:
         cwd=cwd,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         process_group=0,
     )
     try:
