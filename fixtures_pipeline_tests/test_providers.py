@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from dagster import DagsterInstance
+from filelock import FileLock
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from pydantic import SecretStr
@@ -447,6 +449,22 @@ def test_a_quota_a_day_is_counted_across_runs(api: FaultServer, tmp_path: Path) 
     assert {outcome.error_type for outcome in refused} == {ErrorType.RATE_LIMIT_ERROR}
     assert "FIXTURES_REQUESTS_PER_DAY" in refused[0].message
     assert len(api.requests) == 6
+
+
+def test_a_count_that_another_process_holds_for_a_while_is_no_spent_quota(
+    api: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "requests.sqlite"
+    with EventsApi(
+        PROVIDERS["sofascore"], api.url, zone=ZONE, requests_per_second=1000, requests_per_day=6, requests_file=path
+    ) as events:
+        # The rate is counted in the same file: here only the quota waits for it.
+        monkeypatch.setattr(events._limiter, "try_acquire", lambda *args, **options: True)
+        held = FileLock(f"{path}.lock", thread_local=False)
+        held.acquire()
+        threading.Timer(1.5, held.release).start()
+        outcomes = [outcome for batch in events.fetch([DAY]) for outcome in batch]
+    assert [type(outcome) for outcome in outcomes] == [DayLoaded]
 
 
 def test_the_zone_of_the_operator_decides_what_belongs_to_a_day() -> None:
