@@ -145,7 +145,6 @@ def _load(
     for batch in load(settings, days, context.run.run_id):
         news.add(batch)
         rows = batch[-1].rows
-        news.open_days = rows["fixture_errors"]
         for stored in batch:
             if isinstance(stored.outcome, DayFailed):
                 context.log.warning(f"{stored.day} {stored.outcome.error_type}: {stored.outcome.message}")

@@ -131,6 +131,7 @@ class EventsApi:
         self._zone = zone
         self._key_header = key_header or provider.key_header or "X-API-Key"
         self._key = key
+        self._key_forms = _forms(key) if key else frozenset()
         self._concurrency = concurrency
         self._limits = limits
         self._limiter = _limiter(_rate(requests_per_second or provider.requests_per_second), requests_file)
@@ -404,10 +405,8 @@ class EventsApi:
 
     def _without_key(self, body: bytes) -> bytes:
         """Blot out the key where a server echoes it, plain or escaped: it must not reach a table or a message."""
-        if self._key is None:
-            return body
-        for form in _forms(self._key):
-            body = body.replace(form.encode(), b"***")
+        for form in self._key_forms:
+            body = body.replace(form, b"***")
         return body
 
 
@@ -558,14 +557,14 @@ def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _forms(key: str) -> set[str]:
+def _forms(key: str) -> frozenset[bytes]:
     """Return a key as it stands in answers: plain, in a URL, in JSON, and in JSON that is safe in HTML."""
     in_json = json.dumps(key)[1:-1]
     forms = {key, quote(key, safe=""), in_json, in_json.replace("/", r"\/")}
     for unsafe in ("[&<>]", "[&<>+'`]"):
         for code in ("{:04x}", "{:04X}"):
             forms.add(re.sub(unsafe, lambda found, code=code: r"\u" + code.format(ord(found[0])), in_json))
-    return forms
+    return frozenset(form.encode() for form in forms)
 
 
 def _retry_after(headers: dict[str, str]) -> float | None:

@@ -74,9 +74,9 @@ class News:
         return bool(self._failing or self._healed)
 
     def add(self, batch: Iterable["Stored"]) -> None:
-        """Take what is new from what was stored; how many days are open then is not known yet."""
-        self.open_days = None
+        """Take what is new from what was stored."""
         for stored in batch:
+            self.open_days = stored.rows.get("fixture_errors")
             if isinstance(stored.outcome, DayFailed):
                 self._add_failure(stored, stored.outcome)
             elif stored.healed:

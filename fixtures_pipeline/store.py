@@ -176,9 +176,7 @@ class FixtureStore:
             kept = self._replace_days(connection, loaded, common) if loaded else {}
             before = self._upsert_errors(connection, failed, common) if failed else {}
             self._log(connection, outcomes, common | {"run_id": run_id})
-            counted = connection.execute(_ROW_COUNTS)
-            [counts] = counted.fetchall()
-            rows = dict(zip([column[0] for column in counted.description or ()], counts, strict=True))
+            [rows] = _records(connection.execute(_ROW_COUNTS))
         return [
             replace(kept[outcome.day], healed=outcome.day in healed, outcome=outcome, rows=rows)
             if isinstance(outcome, DayLoaded)
@@ -386,9 +384,7 @@ class FixtureStore:
         with self._reading() as connection:
             if "listed_fixtures" in sql:
                 self._list_fixtures(connection, (parameters or {}).get("days"))
-            cursor = connection.execute(sql, given)
-            names = [column[0] for column in cursor.description or ()]
-            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            return _records(connection.execute(sql, given))
 
     def _list_fixtures(self, connection: duckdb.DuckDBPyConnection, days: Sequence[date] | None) -> None:
         """Make the table `listed_fixtures` that queries may read.
@@ -643,6 +639,12 @@ _ROW_COUNTS = """
 _DAY_REFUSED = (duckdb.IntegrityError, duckdb.DataError, duckdb.InvalidInputException)
 #: Nobody's fault in the data: the disk is full, the file read-only, damaged or not ours.
 _FILE_UNUSABLE = (duckdb.OperationalError, duckdb.InternalError, duckdb.CatalogException)
+
+
+def _records(cursor: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Return the rows of a result, each by column name."""
+    names = [column[0] for column in cursor.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _failure(outcome: DayFailed, before: OpenError | None, rows: Mapping[str, int]) -> Stored:

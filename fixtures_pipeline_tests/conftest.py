@@ -7,8 +7,9 @@ import os
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -16,7 +17,8 @@ import pytest
 from dagster import DagsterInstance
 
 from fixtures_pipeline.judge import Judge
-from fixtures_pipeline.outcome import Outcome
+from fixtures_pipeline.loading import open_store
+from fixtures_pipeline.outcome import DayFailed, ErrorType, Outcome
 from fixtures_pipeline.providers import PROVIDERS
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store import FixtureStore
@@ -125,3 +127,20 @@ def events(body: bytes | str) -> list[dict[str, Any]]:
     """Return the events of an answer."""
     listed: list[dict[str, Any]] = json.loads(body)["events"]
     return listed
+
+
+def fail(settings: Settings, *days: date, retry_at: datetime | None = None) -> None:
+    """Store that these days have failed."""
+    open_store(settings).load([DayFailed(day, ErrorType.API_ERROR, "It broke.", retry_at=retry_at) for day in days])
+
+
+def set_clock(monkeypatch: pytest.MonkeyPatch, now: Callable[[], datetime], *modules: ModuleType) -> None:
+    """Let these modules read the time that `now` tells."""
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return now()
+
+    for module in modules:
+        monkeypatch.setattr(module, "datetime", Clock)

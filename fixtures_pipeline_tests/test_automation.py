@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,8 +17,9 @@ from dagster import (
 from fixtures_pipeline import automation, store
 from fixtures_pipeline.definitions import build_definitions
 from fixtures_pipeline.loading import open_store
-from fixtures_pipeline.outcome import NEVER, DayFailed, ErrorType
+from fixtures_pipeline.outcome import NEVER
 from fixtures_pipeline.settings import Settings
+from fixtures_pipeline_tests.conftest import fail, set_clock
 from fixtures_pipeline_tests.fault_server import event
 from fixtures_pipeline_tests.processes import holding
 
@@ -59,17 +61,9 @@ def instance() -> Iterator[DagsterInstance]:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a clock that the sensor and the store read and the test sets."""
-
-    class Clock(datetime):
-        current = datetime.now(UTC)
-
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return cls.current.astimezone(tz)
-
-    for module in (automation, store):
-        monkeypatch.setattr(module, "datetime", Clock)
-    return Clock
+    told = SimpleNamespace(current=datetime.now(UTC))
+    set_clock(monkeypatch, lambda: told.current, automation, store)
+    return told
 
 
 def test_the_window_is_one_run_over_two_past_days_today_and_the_coming_week(settings: Settings) -> None:
@@ -92,10 +86,6 @@ def test_everything_is_off_until_switched_on(settings: Settings) -> None:
     for name in ("load_window", "refresh_days_in_progress"):
         assert definitions.resolve_schedule_def(name).default_status.value == "STOPPED"
     assert definitions.resolve_sensor_def("retry_failed_days").default_status.value == "STOPPED"
-
-
-def fail(settings: Settings, *days: date, retry_at: datetime | None = None) -> None:
-    open_store(settings).load([DayFailed(day, ErrorType.API_ERROR, "It broke.", retry_at=retry_at) for day in days])
 
 
 FIRST = date(2025, 3, 1)

@@ -3,7 +3,6 @@
 import random
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,7 +12,7 @@ from fixtures_pipeline.outcome import DayFailed, DayLoaded, ErrorType, Outcome
 from fixtures_pipeline.retries import GIVEN_UP_AFTER
 from fixtures_pipeline.sample_api import day_body
 from fixtures_pipeline.store import FixtureStore
-from fixtures_pipeline_tests.conftest import SOFASCORE, table
+from fixtures_pipeline_tests.conftest import SOFASCORE, set_clock, table
 from fixtures_pipeline_tests.conftest import UTC as ZONE
 
 FIRST = date(2025, 1, 1)
@@ -35,14 +34,7 @@ class Year:
         self.dice = random.Random(2025)
         self.store = FixtureStore(path, SOFASCORE, ZONE)
         self.asked: dict[str, str] = {}
-        year = self
-
-        class Clock(datetime):
-            @classmethod
-            def now(cls, tz: Any = None) -> Any:
-                return year.now
-
-        monkeypatch.setattr(module, "datetime", Clock)
+        set_clock(monkeypatch, lambda: self.now, module)
 
     def outcome(self, day: date) -> Outcome:
         if day in HOPELESS or self.dice.random() < 0.05:

@@ -6,18 +6,13 @@ import socket
 import subprocess
 import sys
 import time
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from fixtures_pipeline.__main__ import _missing_days
-from fixtures_pipeline.loading import open_store
-from fixtures_pipeline.outcome import DayFailed, ErrorType
 from fixtures_pipeline.settings import Settings
+from fixtures_pipeline_tests.conftest import fail
 from fixtures_pipeline_tests.fault_server import FaultServer, closed_port
-
-
-def fail(settings: Settings, *days: date) -> None:
-    open_store(settings).load([DayFailed(day, ErrorType.API_ERROR, "It broke.") for day in days])
 
 
 def test_at_first_the_days_around_today_are_loaded(settings: Settings) -> None:
@@ -52,57 +47,50 @@ def test_a_free_plan_is_asked_only_for_what_it_serves(settings: Settings) -> Non
     assert _missing_days(free) == [(today - timedelta(days=1), today + timedelta(days=1))]
 
 
-def environment(tmp_path: Path, **settings: str) -> dict[str, str]:
-    return {
-        **os.environ,
-        "DAGSTER_HOME": str(tmp_path / "home"),
-        "FIXTURES_DB": str(tmp_path / "fixtures.duckdb"),
-        **settings,
-    }
-
-
-def start(tmp_path: Path, port: int, **settings: str) -> "subprocess.CompletedProcess[str]":
-    """Start it as `make run` does, where it ends by itself."""
-    return subprocess.run(
+def start(tmp_path: Path, port: int, **settings: str) -> "subprocess.Popen[str]":
+    """Start it as `make run` does."""
+    return subprocess.Popen(
         [sys.executable, "-m", "fixtures_pipeline", "--port", str(port)],
-        env=environment(tmp_path, **settings),
-        capture_output=True,
+        env={
+            **os.environ,
+            "DAGSTER_HOME": str(tmp_path / "home"),
+            "FIXTURES_DB": str(tmp_path / "fixtures.duckdb"),
+            **settings,
+        },
+        stderr=subprocess.PIPE,
         text=True,
-        check=False,
     )
 
 
 def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = start(tmp_path, port)
-    assert done.returncode == 1
-    assert done.stderr == f"Port {port} of 127.0.0.1 cannot be used; name another: make run PORT=3100\n"
+        process = start(tmp_path, port)
+        _, said = process.communicate()
+    assert process.returncode == 1
+    assert said == f"Port {port} of 127.0.0.1 cannot be used; name another: make run PORT=3100\n"
 
 
 def test_a_setting_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
-    done = start(tmp_path, closed_port(), FIXTURES_TIMEZONE="Mars/Olympus")
-    assert done.returncode == 1
-    assert done.stderr.startswith("FIXTURES_TIMEZONE cannot be used")
-    assert len(done.stderr.splitlines()) == 1
+    process = start(tmp_path, closed_port(), FIXTURES_TIMEZONE="Mars/Olympus")
+    _, said = process.communicate()
+    assert process.returncode == 1
+    assert said.startswith("FIXTURES_TIMEZONE cannot be used")
+    assert len(said.splitlines()) == 1
 
 
 def test_a_database_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "fixtures.duckdb").write_text("no database at all, and long enough to be looked at" * 100)
-    done = start(tmp_path, closed_port())
-    assert done.returncode == 1
-    assert "fixtures.duckdb cannot be used" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    process = start(tmp_path, closed_port())
+    _, said = process.communicate()
+    assert process.returncode == 1
+    assert "fixtures.duckdb cannot be used" in said
+    assert len(said.splitlines()) == 1
 
 
 def test_ctrl_c_ends_a_load_without_a_word_and_the_next_start_does_it_again(api: FaultServer, tmp_path: Path) -> None:
     api.plan_any(lambda exchange: exchange.idle())
-    process = subprocess.Popen(
-        [sys.executable, "-m", "fixtures_pipeline", "--port", str(closed_port())],
-        env=environment(tmp_path, FIXTURES_PROVIDER="sofascore", FIXTURES_API_URL=api.url),
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start(tmp_path, closed_port(), FIXTURES_PROVIDER="sofascore", FIXTURES_API_URL=api.url)
     while not api.requests:
         assert process.poll() is None
         time.sleep(0.1)

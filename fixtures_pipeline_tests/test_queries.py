@@ -22,7 +22,7 @@ from fixtures_pipeline.loading import load_days
 from fixtures_pipeline.outcome import DayFailed, DayLoaded, ErrorType, Outcome
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store import FixtureStore
-from fixtures_pipeline_tests.conftest import SOFASCORE
+from fixtures_pipeline_tests.conftest import SOFASCORE, set_clock
 from fixtures_pipeline_tests.fault_server import body_of, event
 from fixtures_pipeline_tests.oracle import assert_rules
 
@@ -139,14 +139,7 @@ class History:
         #: When, whether it loaded, and milliseconds.
         self.attempts: list[tuple[datetime, bool, int]] = []
         self._now = NOW
-        history = self
-
-        class Clock(datetime):
-            @classmethod
-            def now(cls, tz: Any = None) -> Any:
-                return history._now
-
-        monkeypatch.setattr(store_module, "datetime", Clock)
+        set_clock(monkeypatch, lambda: self._now, store_module)
 
     def loaded(self, moment: str, *listed: dict[str, Any], elapsed_ms: int = 100) -> None:
         """Load each day on which one of these matches falls; each takes longer than the one before."""
