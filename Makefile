@@ -1,4 +1,4 @@
-# `make help` lists the targets. Everything is installed into .venv; nothing outside of this folder is touched.
+# `make help` lists the targets. Everything is installed into .venv; nothing outside this folder is touched.
 
 PYTHON ?= python3
 PORT ?= 3000
@@ -14,10 +14,10 @@ help: ## List the targets
 run: .venv/run ## Load the days around today and serve the UI (PORT=3000)
 	@exec $(BIN)/python -m fixtures_pipeline --port $(PORT)
 
-test: .venv/dev ## Run the tests (minutes)
+test: .venv/dev ## Run the tests (about 15 minutes on two cores)
 	$(BIN)/pytest -n 2 -m "not slow and not ui"
 
-test-all: .venv/dev ## Run the tests and the long ones (crashes, crowds, a simulated year)
+test-all: .venv/dev ## Run the slow tests as well (crashes, many processes, a simulated year)
 	$(BIN)/pytest -n 2 -m "not ui"
 
 test-ui: .venv/dev ## Run the tests in a browser (needs Debian's chromium)
@@ -26,29 +26,30 @@ test-ui: .venv/dev ## Run the tests in a browser (needs Debian's chromium)
 	$(BIN)/pytest -m ui
 
 screenshots: export SCREENSHOTS = 1
-screenshots: test-ui ## Take the pictures of the docs anew
+screenshots: test-ui ## Retake the screenshots in the docs
 
-bench: .venv/dev ## Measure speed, memory and size against baselines (some eight minutes)
+bench: .venv/dev ## Measure speed, memory and size against baselines (about eight minutes)
 	@PYTHONWARNINGS=ignore $(BIN)/python -m benchmarks
 
-check: .venv/dev ## Lint, format, types, definitions and tests
+check: .venv/dev ## Lint, format, types, imports, definitions and tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/dagster definitions validate --log-level error
 	$(MAKE) $(TESTS)
 
-lock: .venv/dev ## Resolve the dependencies anew
+lock: .venv/dev ## Re-resolve the dependencies
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 		--no-header pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 		--no-header -c requirements.lock pyproject.toml --group dev -o requirements-dev.lock
 
-clean: ## Remove the environment and everything that was loaded
+clean: ## Remove the environment and data/, with everything that was loaded
 	rm -rf .venv data
 
-# The stamps: an environment is made anew when its lock file changes.
+# The stamps: packages are installed again when a lock file changes.
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=…")'
 	$(PYTHON) -m venv .venv

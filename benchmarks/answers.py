@@ -15,7 +15,7 @@ from pathlib import Path
 from subprocess import PIPE, Popen
 from typing import Any
 
-from fixtures_pipeline.sample_api import day_body
+from fixtures_pipeline.sample_days import day_body
 
 #: Seconds that the server waits before it answers.
 LATENCY = 0.05

@@ -26,7 +26,7 @@ from dagster import (
     multi_asset,
 )
 
-from fixtures_pipeline.providers.base import SQL_WORDS
+from fixtures_pipeline.providers.mapping import SQL_WORDS
 from fixtures_pipeline.providers.sofascore import SOFASCORE
 
 CONCURRENCY = 8

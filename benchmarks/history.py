@@ -16,12 +16,14 @@ from zoneinfo import ZoneInfo
 from dagster import DagsterInstance
 
 from benchmarks.answers import history
-from fixtures_pipeline.checks import day_evaluations, rule_result
+from fixtures_pipeline.dagster.checks import check_rule
+from fixtures_pipeline.dagster.events import evaluate_days
 from fixtures_pipeline.judge import Judge
 from fixtures_pipeline.outcome import DayLoaded
 from fixtures_pipeline.providers.sofascore import SOFASCORE
-from fixtures_pipeline.rules import RULES
-from fixtures_pipeline.store import FixtureStore
+from fixtures_pipeline.store.fixture_store import FixtureStore
+from fixtures_pipeline.store.questions import find_states
+from fixtures_pipeline.store.rules import RULES
 
 YEARS = (1, 20)
 EVENTS = 200
@@ -35,7 +37,7 @@ def build(path: Path, years: int) -> FixtureStore:
     store = FixtureStore(path, SOFASCORE, _UTC)
     answers = history(years, EVENTS)
     while loads := [DayLoaded(day, body.encode(), EVENTS, False) for day, body in islice(answers, _DAYS_A_LOAD)]:
-        store.load(loads)
+        store.put(loads)
     return store
 
 
@@ -44,18 +46,18 @@ def reload(store: FixtureStore, day: date, body: str) -> float:
     judge = Judge(SOFASCORE, _UTC)
     started = time.perf_counter()
     outcome = judge.judge(day, body.encode())
-    [stored] = store.load([outcome])
+    [stored] = store.put([outcome])
     seconds = time.perf_counter() - started
-    assert stored.fixtures == EVENTS
+    assert stored.state.fixtures == EVENTS
     return seconds
 
 
 def check(store: FixtureStore, instance: DagsterInstance, days: Sequence[date] | None) -> float:
     """Return the seconds that all checks of a run over `days` take; None checks every day there is."""
     started = time.perf_counter()
-    assert all(one.passed for one in day_evaluations(store, instance, days))
+    assert all(one.passed for one in evaluate_days(instance, find_states(store, days)))
     for rule in RULES:
-        assert rule_result(rule, store, days).passed
+        assert check_rule(rule, store, days).passed
     return time.perf_counter() - started
 
 

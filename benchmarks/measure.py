@@ -18,8 +18,8 @@ from benchmarks.answers import days
 from fixtures_pipeline.definitions import build_definitions
 from fixtures_pipeline.loading import load_days
 from fixtures_pipeline.outcome import DayFailed
-from fixtures_pipeline.rules import RULES
 from fixtures_pipeline.settings import Settings
+from fixtures_pipeline.store.rules import RULES
 
 
 def settings(url: str, folder: Path) -> Settings:

@@ -15,10 +15,10 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 from fixtures_pipeline.days import contiguous
-from fixtures_pipeline.loading import open_store
-from fixtures_pipeline.partitions import window
-from fixtures_pipeline.settings import PROJECT_ROOT, Settings, SettingsError
-from fixtures_pipeline.store import StoreError, StoreMissingError
+from fixtures_pipeline.errors import SettingsError, StoreError, StoreMissingError
+from fixtures_pipeline.loading import choose_window, open_store
+from fixtures_pipeline.settings import PROJECT_ROOT, Settings
+from fixtures_pipeline.store.questions import list_asked_days
 
 #: Days before today that a first start loads.
 DAYS_BACK = 14
@@ -72,7 +72,7 @@ def _refuse_taken(port: int) -> None:
         try:
             probe.bind(("127.0.0.1", port))
         except (OSError, OverflowError):
-            raise SystemExit(f"Port {port} of 127.0.0.1 cannot be used; name another: make run PORT=3100") from None
+            raise SystemExit(f"Port {port} on 127.0.0.1 cannot be used; choose another: make run PORT=3100") from None
 
 
 def _run(*arguments: str, cwd: Path) -> None:
@@ -105,13 +105,13 @@ def _run(*arguments: str, cwd: Path) -> None:
 def _missing_days(settings: Settings, *, again: bool = False) -> list[tuple[date, date]]:
     """Return the stretches of days around today that were never asked for; all of them if it is to be done again."""
     today = datetime.now(settings.zone).date()
-    first, last = window(settings, today, DAYS_BACK)
+    first, last = choose_window(settings, today, DAYS_BACK)
     wanted = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     try:
-        rows = open_store(settings).query("SELECT date FROM fixture_days UNION SELECT date FROM fixture_errors")
+        asked = list_asked_days(open_store(settings))
     except StoreMissingError:
-        rows = []
-    known = set() if again else {row["date"] for row in rows}
+        asked = []
+    known = set() if again else set(asked)
     return list(contiguous([day for day in wanted if day not in known]))
 
 

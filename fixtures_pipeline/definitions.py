@@ -5,21 +5,20 @@
 
 from dagster import Definitions, in_process_executor
 
-from fixtures_pipeline.assets import api_spec, coverage_asset, loading_asset
-from fixtures_pipeline.automation import load_days_job, progress_schedule, retry_sensor, window_schedule
-from fixtures_pipeline.partitions import daily_partitions
-from fixtures_pipeline.settings import Settings, SettingsError
+from fixtures_pipeline.dagster.assets import build_report, build_tables, specify_api
+from fixtures_pipeline.dagster.automation import LOAD_DAYS_JOB, build_schedules, build_sensors
+from fixtures_pipeline.dagster.partitions import daily_partitions
+from fixtures_pipeline.errors import SettingsError
+from fixtures_pipeline.settings import Settings
 
 
 def build_definitions(settings: Settings) -> Definitions:
     """Return the project's definitions for these settings."""
-    partitions = daily_partitions(settings)
-    job = load_days_job()
     return Definitions(
-        assets=[api_spec(settings), loading_asset(settings, partitions), coverage_asset(settings)],
-        jobs=[job],
-        schedules=[window_schedule(settings, job), progress_schedule(settings, job)],
-        sensors=[retry_sensor(settings, job)],
+        assets=[specify_api(settings), build_tables(settings, daily_partitions(settings)), build_report(settings)],
+        jobs=[LOAD_DAYS_JOB],
+        schedules=build_schedules(settings),
+        sensors=build_sensors(settings),
         # The one op does its own work at once; a process for each step would only cost seconds.
         executor=in_process_executor,
     )

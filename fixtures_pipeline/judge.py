@@ -1,6 +1,6 @@
 """Decides what an answer is worth: JSON, shape, number, integrity, in that order.
 
-What the HTTP exchange itself says (transport, status) is judged in `events_api`; what of an answer is kept, in `store`.
+What the HTTP exchange itself says (transport, status) is judged in `fetching`; what of an answer is kept, in `store`.
 
 Answers are read by DuckDB, not by Python's json: it is three times as fast, works outside of Python's lock while other
 days are fetched, and nothing that an answer may hold (a number of 400 digits, 10,000 nested lists) upsets it.
@@ -16,11 +16,11 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from fixtures_pipeline.days import day_bounds
-from fixtures_pipeline.outcome import NEVER, DayFailed, DayLoaded, ErrorType
-from fixtures_pipeline.providers.base import NO_REFUSAL, OPEN_STATUSES, SQL_WORDS, Provider
-
-#: Longest piece of a body that a message shows, in characters.
-EXCERPT = 200
+from fixtures_pipeline.errors import ErrorType
+from fixtures_pipeline.outcome import NEVER, DayFailed, DayLoaded
+from fixtures_pipeline.providers.mapping import OPEN_STATUSES, SQL_WORDS, select_listed
+from fixtures_pipeline.providers.provider import NO_REFUSAL, Provider
+from fixtures_pipeline.text import excerpt
 
 _LOOK = (
     "Open the address in a browser to see what answers there (a login page, a proxy, maintenance?), then load the day "
@@ -40,23 +40,12 @@ class Refusal:
     def advice(self) -> str:
         """What to do about it."""
         if self.permanent:
-            return "It is not asked for again by itself; with another plan, load the day by hand."
+            return "It is not asked for again automatically; with another plan, load the day by hand."
         return {
             ErrorType.AUTH_ERROR: "Check FIXTURES_API_KEY and the plan, then load the day again.",
             ErrorType.RATE_LIMIT_ERROR: "Load the day again when the quota allows, or lower "
             "FIXTURES_REQUESTS_PER_SECOND.",
         }.get(self.error_type, "Load the day again later.")
-
-
-def excerpt(text: str | bytes) -> str:
-    """Return the beginning of `text` on one line, for a message."""
-    # A body may be large: look at little more than what is shown.
-    beginning = text[: 4 * EXCERPT]
-    if isinstance(beginning, bytes):
-        # The cut may have gone through a character.
-        beginning = beginning.decode(errors="replace").rstrip("\N{REPLACEMENT CHARACTER}")
-    line = " ".join(beginning.split())
-    return line[:EXCERPT]
 
 
 class Judge:
@@ -70,10 +59,7 @@ class Judge:
         self._memory = duckdb.connect(config={"threads": 1})
         for word in SQL_WORDS:
             self._memory.execute(f"CREATE MACRO {word}")
-        key = provider.list_key
-        judged = ("event_id", "kickoff", "status")
-        columns = ", ".join(f"{provider.columns[name]} AS {name}" for name in judged)
-        structure = provider.structure_of(*judged)
+        answer = "(SELECT $body AS body, $starts AS starts, $ends AS ends)"
         # S608: the provider's constants are the only text put into these statements.
         self._verdict_sql = f"""
             SELECT
@@ -83,13 +69,7 @@ class Judge:
                 coalesce(len(list_distinct(list(event_id))), 0) AS ids,
                 count(*) FILTER (own) AS own,
                 coalesce(bool_or(own AND status IN {OPEN_STATUSES}), false) AS in_progress
-            FROM (
-                SELECT event_id, status, coalesce(kickoff >= $starts AND kickoff < $ends, true) AS own
-                FROM (
-                    SELECT {columns}
-                    FROM (SELECT unnest(from_json(decode($body), '{{"{key}": [{structure}]}}').{key}) AS e)
-                )
-            )
+            FROM ({select_listed(provider, ("event_id", "kickoff", "status"), answer)})
         """  # noqa: S608
         self._refusal_sql = f"SELECT {self._refusal_of('$status')} AS refusal"
 
@@ -114,7 +94,7 @@ class Judge:
         row = None if b"NaN" in body or b"Infinity" in body else self._read(day, body)
         if row is None:
             try:
-                repaired = _repaired(body.decode())
+                repaired = _repair(body.decode())
             except UnicodeDecodeError:
                 return DayFailed(
                     day,
@@ -132,13 +112,13 @@ class Judge:
                 f"The answer for {day} is not JSON. {_begins(body)} {_LOOK}",
                 http_status=200,
             )
-        return self._weighed(day, body, row)
+        return self._weigh(day, body, row)
 
     def _read(self, day: date, body: bytes) -> dict[str, Any] | None:
         starts, ends = day_bounds(day, self._zone)
         return self._one(self._verdict_sql, {"body": body, "starts": starts, "ends": ends})
 
-    def _weighed(self, day: date, body: bytes, row: dict[str, Any]) -> DayLoaded | DayFailed:
+    def _weigh(self, day: date, body: bytes, row: dict[str, Any]) -> DayLoaded | DayFailed:
         def failed(error_type: ErrorType, message: str, events: int = 0, retry_at: datetime | None = None) -> DayFailed:
             return DayFailed(day, error_type, message, 200, body, events, retry_at=retry_at)
 
@@ -217,7 +197,7 @@ class Judge:
         return dict(zip(names, row, strict=True))
 
 
-def _repaired(body: str) -> bytes | None:
+def _repair(body: str) -> bytes | None:
     """Return a body that only strict readers refuse, as plain JSON; None if it is no JSON at all.
 
     Half an emoji in a name (a lone surrogate) becomes U+FFFD, NaN and Infinity become null: neither may cost a day.

@@ -1,50 +1,46 @@
-"""What people are told of a run: one digest of what is new, for the places that FIXTURES_NOTIFY lists.
+"""What people are told about a run: one digest of what is new, sent to the receivers that FIXTURES_NOTIFY lists.
 
-What stands in the database is `store`'s to say, when a day is asked for again is in `retries`.
+Only what is new and how it is worded and sent belongs here. When a failed day is retried is in `retries`.
 
-`python -m fixtures_pipeline.notify` sends one message to one place; `send` starts it for each of them. In a process of
-its own, whatever Apprise and its services do (hang, crash, log an address with its token) cannot reach the run.
+`send` starts `python -m fixtures_pipeline.notify`, which sends one message to all receivers. Whatever Apprise and its
+services do in that process (hang, crash, log a URL with its token) cannot reach the run.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import date
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from fixtures_pipeline.days import contiguous
-from fixtures_pipeline.outcome import REFUSALS, DayFailed
+from fixtures_pipeline.outcome import REFUSALS, DayFailed, Stored
 from fixtures_pipeline.retries import is_given_up
 
-if TYPE_CHECKING:
-    # Not for the process that sends: it should start quickly.
-    from fixtures_pipeline.store import Stored
-
-#: Seconds that a receiver has to take a message.
+#: Seconds in which receivers have to accept a message.
 SECONDS = 20
 
-# Longest message of a digest, and of all its messages together: one a type of error.
+# Longest message in a digest, and all its messages together: one per type of error.
 _MESSAGE, _MESSAGES = 400, 1200
 # Stretches of days that are named one by one.
 _STRETCHES = 3
 
-_NOT_ACCEPTED = 3
+# What the sending process says about a receiver.
+_ASKED, _ACCEPTED, _REFUSED, _UNKNOWN = "asked", "accepted", "refused", "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """A message: plain text, of a size that chat services take.
+    """A message: plain text, short enough for chat services.
 
     Attributes:
-        title: What has happened, in numbers.
+        title: What happened, in numbers.
         body: Which days, why, and what to do.
-        bad: Whether something fails, rather than heals.
+        bad: Whether a day failed; otherwise days have only recovered.
     """
 
     title: str
@@ -53,13 +49,13 @@ class Digest:
 
 
 class News:
-    """What a run brought that people have not been told yet; true if there is anything.
+    """What a run brought that people do not know yet; true if there is anything.
 
-    A day is news when it begins to fail, when the provider begins to refuse it, when it is given up and when it heals.
+    A day is news when it first fails, is first refused, is given up, or recovers.
     """
 
     def __init__(self, provider: str) -> None:
-        """Begin without any news of `provider`'s days."""
+        """Begin without any news about `provider`'s days."""
         #: Days in `fixture_errors` after the run; None if that is not known.
         self.open_days: int | None = None
         self._provider = provider
@@ -67,22 +63,22 @@ class News:
         # The first message of each type, not all: a season has hundreds of days.
         self._messages: dict[str, str] = {}
         self._given_up: list[date] = []
-        self._healed: list[date] = []
+        self._recovered: list[date] = []
         self._refused = False
 
     def __bool__(self) -> bool:
-        return bool(self._failing or self._healed)
+        return bool(self._failing or self._recovered)
 
-    def add(self, batch: Iterable["Stored"]) -> None:
-        """Take what is new from what was stored."""
+    def add(self, batch: Iterable[Stored]) -> None:
+        """Add what is new in a batch that was stored."""
         for stored in batch:
             self.open_days = stored.rows.get("fixture_errors")
             if isinstance(stored.outcome, DayFailed):
                 self._add_failure(stored, stored.outcome)
             elif stored.healed:
-                self._healed.append(stored.day)
+                self._recovered.append(stored.day)
 
-    def _add_failure(self, stored: "Stored", outcome: DayFailed) -> None:
+    def _add_failure(self, stored: Stored, outcome: DayFailed) -> None:
         before = stored.before
         refused = outcome.error_type in REFUSALS and not (before and before.error_type in REFUSALS)
         given_up = is_given_up(stored.attempts, outcome.retry_at) and not (
@@ -98,48 +94,44 @@ class News:
 
     def digest(self) -> Digest:
         """Return the message that tells all of it."""
-        failing = sum(map(len, self._failing.values()))
-        counts = [
-            (failing, "fails" if failing == 1 else "fail"),
-            (len(self._given_up), "given up"),
-            (len(self._healed), "healed"),
-        ]
+        failed = sum(map(len, self._failing.values()))
+        counts = [(failed, "failed"), (len(self._given_up), "given up"), (len(self._recovered), "recovered")]
         (first, word), *others = [(count, word) for count, word in counts if count]
-        told = [f"{_days(first)} {word}", *(f"{count} {word}" for count, word in others)]
-        title = f"fixtures ({self._provider}): {', '.join(told)}"
-        return Digest(title, "\n".join(self._lines()), bad=failing > 0)
+        parts = [f"{_count_days(first)} {word}", *(f"{count} {word}" for count, word in others)]
+        title = f"fixtures ({self._provider}): {', '.join(parts)}"
+        return Digest(title, "\n".join(self._explain()), bad=failed > 0)
 
-    def _lines(self) -> Iterator[str]:
+    def _explain(self) -> Iterator[str]:
         if self._refused:
-            yield "The provider refuses: look at the key, the plan and the quota."
+            yield "The provider is refusing requests: check the key, the plan and the quota."
         room = min(_MESSAGE, _MESSAGES // max(len(self._failing), 1))
         for error_type, days in sorted(self._failing.items(), key=lambda group: (group[0] not in REFUSALS, group[1])):
-            yield f"{error_type}, {_named(days)}"
-            yield f"  {_shortened(self._messages[error_type], room)}"
+            yield f"{error_type}, {_count_days(len(days))}: {_name_days(days)}"
+            yield f"  {_shorten(self._messages[error_type], room)}"
         if self._given_up:
-            yield f"Given up, so not asked for again by itself, {_named(self._given_up)}"
-        if self._healed:
-            yield f"Healed, {_named(self._healed)}"
+            count = _count_days(len(self._given_up))
+            yield f"{count} given up, no longer retried automatically: {_name_days(self._given_up)}"
+        if self._recovered:
+            yield f"{_count_days(len(self._recovered))} recovered: {_name_days(self._recovered)}"
         if self.open_days is not None:
-            yield f"Failing in all: {_days(self.open_days)}"
+            yield f"{_count_days(self.open_days)} failing in total"
 
 
-def _days(count: int) -> str:
+def _count_days(count: int) -> str:
     return "1 day" if count == 1 else f"{count} days"
 
 
-def _named(days: Sequence[date]) -> str:
-    """Say how many days these are, and which."""
+def _name_days(days: Sequence[date]) -> str:
     stretches = list(contiguous(days))
-    shown = [str(first) if first == last else f"{first} to {last}" for first, last in stretches[:_STRETCHES]]
+    named = [str(first) if first == last else f"{first} to {last}" for first, last in stretches[:_STRETCHES]]
     more = sum((last - first).days + 1 for first, last in stretches[_STRETCHES:])
-    return f"{_days(len(days))}: {', '.join(shown)}{f' and {more} more' if more else ''}"
+    return f"{', '.join(named)}{f' and {more} more' if more else ''}"
 
 
-def _shortened(message: str, room: int) -> str:
+def _shorten(message: str, room: int) -> str:
     """Return `message` on one line of at most `room` characters: its beginning says what was seen, its end what to do.
 
-    >>> _shortened("The answer is not JSON. It begins: <!doctype html><html><title> Open the address.", 48)
+    >>> _shorten("The answer is not JSON. It begins: <!doctype html><html><title> Open the address.", 48)
     'The answer is not JSON … tle> Open the address.'
     """
     line = " ".join("".join(character if character.isprintable() else " " for character in message).split())
@@ -149,28 +141,16 @@ def _shortened(message: str, room: int) -> str:
     return f"{line[:half].rstrip()} … {line[-half:].lstrip()}"
 
 
-# Sending
-
-
 def send(digest: Digest, urls: Sequence[str]) -> list[str]:
-    """Send a digest to every place, all at once; return a sentence for each that did not get it.
+    """Send a digest to every receiver at once; return a sentence for each that did not accept it.
 
-    It takes `SECONDS` at most. No sentence holds more of a URL than its position and the name of its service.
+    This takes `SECONDS` at most. No sentence shows more of a URL than its position and the name of its service.
     """
-    with ThreadPoolExecutor(max_workers=len(urls)) as pool:
-        complaints = pool.map(partial(_deliver, digest), urls)
-        return [
-            f"entry {position}{complaint}" for position, complaint in enumerate(complaints, 1) if complaint is not None
-        ]
-
-
-def _deliver(digest: Digest, url: str) -> str | None:
-    """Send a digest to one place; return the name of its service and what went wrong, or None."""
-    order = {"url": url, "title": digest.title, "body": digest.body, "bad": digest.bad}
+    order = {"urls": urls, "title": digest.title, "body": digest.body, "bad": digest.bad}
     try:
         done = subprocess.run(
             [sys.executable, "-m", __name__],
-            # On standard input, as every user of the machine sees arguments.
+            # On standard input, because every user of the machine can see arguments.
             input=json.dumps(order).encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -179,40 +159,62 @@ def _deliver(digest: Digest, url: str) -> str | None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        return f"{_service(error.stdout)} did not take the message within {SECONDS} seconds."
+        replies, unanswered = error.stdout or b"", f" within {SECONDS} seconds"
     except OSError as error:
-        return f" did not get the message: no process could be started ({error.strerror})."
-    if done.returncode == 0:
-        return None
-    if done.returncode == _NOT_ACCEPTED:
-        return " did not get the message: Apprise knows no service with such a URL."
-    return f"{_service(done.stdout)} did not get the message: it refused it, or could not be reached."
-
-
-def _service(said: bytes | None) -> str:
-    name = (said or b"").decode(errors="replace").strip()
-    return f" ({name})" if name else ""
+        return [f"no receiver got the message: the sending process did not start ({error.strerror})."]
+    else:
+        replies, unanswered = done.stdout, ": the sending process ended early"
+    reasons = {
+        _ASKED: unanswered,
+        _REFUSED: ": it refused it or gave no answer",
+        _UNKNOWN: ": Apprise does not know a service with such a URL",
+    }
+    verdicts = dict.fromkeys(range(1, len(urls) + 1), ("", _ASKED))
+    for position, name, verdict in map(json.loads, replies.splitlines()):
+        # A later reply about a receiver replaces the earlier one.
+        verdicts[position] = (f" ({name})" if name else "", verdict)
+    return [
+        f"receiver {position}{name} did not accept the message{reasons[verdict]}."
+        for position, (name, verdict) in verdicts.items()
+        if verdict != _ACCEPTED
+    ]
 
 
 def main() -> None:
-    """Send the message on standard input; say which service that is, and end with 0 if it was taken."""
-    from apprise import Apprise, NotifyFormat, NotifyType  # noqa: PLC0415 - takes its time
+    """Send the message on standard input; write a line of JSON whenever more is known about a receiver."""
+    # Whatever Apprise and its services print goes to standard error, so that the replies stay readable.
+    replies = os.dup(1)
+    os.dup2(2, 1)
+
+    def reply(position: int, name: str, verdict: str) -> None:
+        # In one write, so that the reader never sees half a line.
+        os.write(replies, f"{json.dumps([position, name, verdict])}\n".encode())
+
+    from apprise import Apprise, NotifyFormat, NotifyType  # noqa: PLC0415 - slow to import, and only needed here
 
     order = json.load(sys.stdin)
-    service = Apprise.instantiate(order["url"])
-    if service is None:
-        sys.exit(_NOT_ACCEPTED)
-    sys.stdout.write(str(service.service_name))
-    sys.stdout.flush()
-    # What services print is not the run's business.
-    sys.stdout = sys.stderr
-    taken = Apprise([service]).notify(
-        title=order["title"],
-        body=order["body"],
-        body_format=NotifyFormat.TEXT,
-        notify_type=NotifyType.FAILURE if order["bad"] else NotifyType.SUCCESS,
-    )
-    sys.exit(not taken)
+    kind = NotifyType.FAILURE if order["bad"] else NotifyType.SUCCESS
+    with ThreadPoolExecutor(max_workers=len(order["urls"])) as pool:
+        asked = {}
+        for position, url in enumerate(order["urls"], 1):
+            service = Apprise.instantiate(url)
+            if service is None:
+                reply(position, "", _UNKNOWN)
+                continue
+            name = str(service.service_name)
+            reply(position, name, _ASKED)
+            # One Apprise per receiver, so that each answers for itself.
+            sending = pool.submit(
+                Apprise([service]).notify,
+                order["body"],
+                order["title"],
+                notify_type=kind,
+                body_format=NotifyFormat.TEXT,
+            )
+            asked[sending] = position, name
+        for sending in as_completed(asked):
+            accepted = sending.exception() is None and sending.result()
+            reply(*asked[sending], _ACCEPTED if accepted else _REFUSED)
 
 
 if __name__ == "__main__":

@@ -1,30 +1,17 @@
-"""What becomes of one day: it loaded, or it failed in one of a few named ways.
+"""What becomes of one day: how its fetch ended, and what the database then holds for it.
 
-Only values belong here. How an answer is fetched is in `events_api`, how it is judged in `judge`, how it is kept in
-`store`.
+Only values belong here, and nothing that opens, sends or draws. How an answer is fetched is in `fetching`, how it is
+judged in `judge`, how it is kept in `store`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from enum import StrEnum
+
+from fixtures_pipeline.errors import ErrorType
 
 #: `DayFailed.retry_at` of a day that asking again cannot help, such as one outside the plan that was paid for.
 NEVER = datetime(9999, 12, 31, tzinfo=UTC)
-
-
-class ErrorType(StrEnum):
-    """The names under which a failed day stands in `fixture_errors`."""
-
-    AUTH_ERROR = "AUTH_ERROR"
-    RATE_LIMIT_ERROR = "RATE_LIMIT_ERROR"
-    TIMEOUT_ERROR = "TIMEOUT_ERROR"
-    CONNECTION_RESET_ERROR = "CONNECTION_RESET_ERROR"
-    API_ERROR = "API_ERROR"
-    JSON_DECODE_ERROR = "JSON_DECODE_ERROR"
-    DATA_STRUCTURE_ERROR = "DATA_STRUCTURE_ERROR"
-    DEFAULT_DATA_ERROR = "DEFAULT_DATA_ERROR"
-    INTEGRITY_ERROR = "INTEGRITY_ERROR"
-
 
 #: The provider refuses whoever asks, whatever the day.
 REFUSALS = frozenset({ErrorType.AUTH_ERROR, ErrorType.RATE_LIMIT_ERROR})
@@ -79,3 +66,85 @@ class DayFailed:
 
 
 Outcome = DayLoaded | DayFailed
+
+
+@dataclass(frozen=True, slots=True)
+class OpenError:
+    """A day's row in `fixture_errors`: its latest fetch failed.
+
+    Attributes:
+        error_type: The kind of failure.
+        message: What was seen and what to do.
+        http_status: Status of the last response; None where none came.
+        events: Events in the offending answer.
+        attempts: Failures in a row.
+        failing_since: The first of them.
+        failed_at: The latest of them.
+        retry_at: Not worth asking before this, as in `DayFailed`.
+    """
+
+    error_type: str
+    message: str
+    http_status: int | None
+    events: int
+    attempts: int
+    failing_since: datetime
+    failed_at: datetime
+    retry_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DayState:
+    """What the database holds for one day; a day can have loaded once and be failing now.
+
+    Attributes:
+        day: The day.
+        loaded_at: Latest load; None for a day that never loaded.
+        events: Events that the stored answer lists.
+        fixtures: Rows of the day in `fixtures`.
+        in_progress: Whether some event of the day can still change.
+        error: Its row in `fixture_errors`; None if its latest fetch was good.
+    """
+
+    day: date
+    loaded_at: datetime | None = None
+    events: int = 0
+    fixtures: int = 0
+    in_progress: bool = False
+    error: OpenError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of one day's outcome in the database.
+
+    Attributes:
+        outcome: The outcome; a `DayLoaded` that the database refused has become a `DayFailed`.
+        state: What the database holds for the day now.
+        before: The day's error row before this outcome; None if it had none.
+        days_version: Hash of the day's stored answer; None for a day that failed.
+        fixtures_version: Hash of the day's rows in `fixtures`; None for a day that failed.
+        rows: Rows of each of the three tables of days in all, after the transaction.
+    """
+
+    outcome: Outcome
+    state: DayState
+    before: OpenError | None = None
+    days_version: str | None = None
+    fixtures_version: str | None = None
+    rows: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def day(self) -> date:
+        """The day."""
+        return self.outcome.day
+
+    @property
+    def attempts(self) -> int:
+        """Failures in a row up to now; 0 for a day that loaded."""
+        return self.state.error.attempts if self.state.error else 0
+
+    @property
+    def healed(self) -> bool:
+        """Whether the day loaded and had an error row before."""
+        return isinstance(self.outcome, DayLoaded) and self.before is not None

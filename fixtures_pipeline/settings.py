@@ -7,7 +7,6 @@ import os
 import re
 from datetime import date, timedelta
 from difflib import get_close_matches
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,17 +16,14 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from fixtures_pipeline.errors import SettingsError
 from fixtures_pipeline.providers import PROVIDERS
-from fixtures_pipeline.providers.base import Provider
+from fixtures_pipeline.providers.provider import Provider
 
 _PREFIX = "FIXTURES_"
 _CHECKOUT = Path(__file__).resolve().parent.parent
 #: Where `data/` and `.env` are: the checkout, or the working directory of a package that was installed without one.
 PROJECT_ROOT = _CHECKOUT if (_CHECKOUT / "pyproject.toml").exists() else Path.cwd()
-
-
-class SettingsError(Exception):
-    """A setting has a value that cannot be used; the text is one sentence that names it."""
 
 
 class Settings(BaseSettings):
@@ -105,14 +101,14 @@ class Settings(BaseSettings):
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("it must be an http or https URL such as https://example.org")
         if parts.username or parts.password or parts.query or parts.fragment:
-            raise ValueError("it must be a plain base URL; a key belongs into FIXTURES_API_KEY")
+            raise ValueError("it must be a plain base URL; a key belongs in FIXTURES_API_KEY")
         return value.rstrip("/")
 
     @field_validator("api_key")
     @classmethod
     def _sendable_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not re.fullmatch(r"[!-~]{4,}", value.get_secret_value()):
-            raise ValueError("a key is at least four printable ASCII characters without blanks")
+            raise ValueError("a key is at least four printable ASCII characters without spaces")
         return value
 
     @field_validator("api_key_header")
@@ -126,19 +122,19 @@ class Settings(BaseSettings):
     @classmethod
     def _urls(cls, value: SecretStr | None) -> SecretStr | None:
         # Whether Apprise knows the service is found out when a message is sent: importing it takes its time.
-        for position, url in enumerate(_listed(value), 1):
+        for position, url in enumerate(_split(value), 1):
             if not re.match(r"[A-Za-z][A-Za-z0-9+._-]*://", url):
                 # The entry itself may hold a token.
                 raise ValueError(
-                    f"entry {position} is not a URL such as ntfy://topic; blanks and commas stand between entries, and "
-                    "a comma within one is written %2C"
+                    f"entry {position} is not a URL such as ntfy://topic; entries are separated by spaces or commas, "
+                    "and a comma within one is written %2C"
                 )
         return value
 
     @field_validator("snapshot")
     @classmethod
     def _no_database(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        databases = {_in_project(_default_database(provider)) for provider in PROVIDERS}
+        databases = {_in_project(_name_database(provider)) for provider in PROVIDERS}
         if db := info.data.get("db"):
             databases.add(_in_project(db))
         if value is not None and _in_project(value) in databases:
@@ -159,20 +155,30 @@ class Settings(BaseSettings):
             raise ValueError("the first day must lie between 1900-01-01 and today")
         return value
 
-    @cached_property
+    @property
     def source(self) -> Provider:
         """The provider that `provider` names."""
         return PROVIDERS[self.provider]
 
-    @cached_property
+    @property
     def zone(self) -> ZoneInfo:
         """The time zone in which days begin and end."""
         return ZoneInfo(self.timezone)
 
-    @cached_property
+    @property
     def database(self) -> Path:
-        """Path of the DuckDB file: one a provider unless `db` says otherwise, so that providers never mix."""
-        return _in_project(self.db or _default_database(self.provider))
+        """Path of the DuckDB file: one per provider unless `db` says otherwise, so that providers never mix."""
+        return _in_project(self.db or _name_database(self.provider))
+
+    @property
+    def requests_file(self) -> Path:
+        """Path of the file beside the database where requests are counted."""
+        return self.database.with_suffix(".requests.sqlite")
+
+    @property
+    def report_file(self) -> Path:
+        """Path of the coverage report beside the database."""
+        return self.database.with_suffix(".coverage.html")
 
     @property
     def snapshot_file(self) -> Path | None:
@@ -182,7 +188,7 @@ class Settings(BaseSettings):
     @property
     def receivers(self) -> list[str]:
         """The URLs in `notify`, tokens and all."""
-        return _listed(self.notify)
+        return _split(self.notify)
 
 
 def _names(env_file: Any) -> set[str]:  # noqa: ANN401 - whatever pydantic-settings takes for one
@@ -193,7 +199,7 @@ def _names(env_file: Any) -> set[str]:  # noqa: ANN401 - whatever pydantic-setti
         raise SettingsError(f"{env_file} cannot be read: {error}. It must be a text file in UTF-8.") from None
 
 
-def _default_database(provider: str) -> Path:
+def _name_database(provider: str) -> Path:
     return Path("data") / f"{provider}.duckdb"
 
 
@@ -201,5 +207,5 @@ def _in_project(path: Path) -> Path:
     return (PROJECT_ROOT / path.expanduser()).resolve()
 
 
-def _listed(value: SecretStr | None) -> list[str]:
+def _split(value: SecretStr | None) -> list[str]:
     return re.findall(r"[^\s,]+", value.get_secret_value()) if value else []

@@ -2,42 +2,47 @@
 
 import gzip
 import ipaddress
-import json
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
-from types import ModuleType
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 from dagster import DagsterInstance
 
 from fixtures_pipeline.judge import Judge
-from fixtures_pipeline.loading import open_store
-from fixtures_pipeline.outcome import DayFailed, ErrorType, Outcome
-from fixtures_pipeline.providers import PROVIDERS
+from fixtures_pipeline.outcome import Outcome
 from fixtures_pipeline.settings import Settings
-from fixtures_pipeline.store import FixtureStore
+from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline_tests.fault_server import FaultServer
+from fixtures_pipeline_tests.processes import Dagster
+from fixtures_pipeline_tests.runs import RangeRun, asking, range_run
+from fixtures_pipeline_tests.stores import SOFASCORE, UTC, store_at
 
 Judged = Callable[[date, str | bytes], Outcome]
+MakeStore = Callable[..., FixtureStore]
 
-UTC = ZoneInfo("UTC")
-SOFASCORE = PROVIDERS["sofascore"]
 REAL_DAYS = Path(__file__).parents[2] / "shared" / "real_days"
 
 
-@pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def pytest_configure() -> None:
+    """Restore SIGINT, which shells have background jobs ignore: runs of Dagster and what tests start inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_environment() -> Iterator[None]:
     """Keep the settings of whoever runs the tests out of them."""
-    for name in list(os.environ):
-        if name.startswith("FIXTURES_") or name in {"DAGSTER_HOME", "HTTP_PROXY", "http_proxy"}:
-            monkeypatch.delenv(name)
-    monkeypatch.setitem(Settings.model_config, "env_file", None)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in list(os.environ):
+            if name.startswith("FIXTURES_") or name in {"DAGSTER_HOME", "HTTP_PROXY", "http_proxy"}:
+                monkeypatch.delenv(name)
+        monkeypatch.setitem(Settings.model_config, "env_file", None)
+        yield
 
 
 @pytest.fixture(autouse=True)
@@ -54,12 +59,18 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> FixtureStore:
-    """Return an empty store for Sofascore's answers in UTC."""
-    return FixtureStore(tmp_path / "fixtures.duckdb", SOFASCORE, UTC, lock_timeout=5)
+def make_store(tmp_path: Path) -> MakeStore:
+    """Return a function that makes a store in the test's folder; another kind of store becomes a parameter here."""
+    return lambda name="fixtures.duckdb", *belongs_to, **options: store_at(tmp_path / name, *belongs_to, **options)
 
 
 @pytest.fixture
+def store(make_store: MakeStore) -> FixtureStore:
+    """Return an empty store for Sofascore's answers in UTC."""
+    return make_store()
+
+
+@pytest.fixture(scope="session")
 def judged() -> Judged:
     """Return a function that judges a body as Sofascore's answer for a day."""
     judge = Judge(SOFASCORE, UTC)
@@ -76,23 +87,37 @@ def api() -> Iterator[FaultServer]:
 @pytest.fixture
 def settings(api: FaultServer, tmp_path: Path) -> Settings:
     """Return settings that ask `api` and store into a file of the test's own."""
-    return Settings.load(
-        provider="sofascore",
-        api_url=api.url,
-        db=tmp_path / "fixtures.duckdb",
-        start_date="2025-01-01",
-        requests_per_second=1000,
-        lock_timeout=5,
-    )
+    return asking(api, tmp_path)
 
 
 @pytest.fixture
-def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
-    """Return a Dagster instance of the test's own, with SQLite storage."""
+def instance() -> Iterator[DagsterInstance]:
+    """Return a Dagster instance of the test's own, in memory: it costs half of what files cost."""
+    with DagsterInstance.ephemeral() as ephemeral:
+        yield ephemeral
+
+
+@pytest.fixture
+def instance_in_files(tmp_path: Path) -> Iterator[DagsterInstance]:
+    """Return a Dagster instance with its files in the test's folder."""
     home = tmp_path / "home"
     home.mkdir()
     with DagsterInstance.local_temp(str(home), overrides={"telemetry": {"enabled": False}}) as local:
         yield local
+
+
+@pytest.fixture
+def dagster(settings: Settings, tmp_path: Path) -> Iterator[Dagster]:
+    """Return a `dagster dev` of the test's own."""
+    with Dagster(tmp_path / "dagster", settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def six_days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RangeRun]:
+    """Return one run over six days, two of which fail, for tests that only look at what it left."""
+    with range_run(tmp_path_factory.mktemp("six_days")) as run:
+        yield run
 
 
 @pytest.fixture
@@ -116,31 +141,3 @@ def real_days() -> dict[date, bytes]:
     if not recorded:
         pytest.skip("the recorded days are not beside this checkout (../shared/real_days)")
     return {date.fromisoformat(path.name[:10]): gzip.decompress(path.read_bytes()) for path in recorded}
-
-
-def table(store: FixtureStore, name: str, columns: str = "*") -> list[dict[str, Any]]:
-    """Return the rows of a table in the order of its first column."""
-    return store.query(f"SELECT {columns} FROM {name} ORDER BY ALL")
-
-
-def events(body: bytes | str) -> list[dict[str, Any]]:
-    """Return the events of an answer."""
-    listed: list[dict[str, Any]] = json.loads(body)["events"]
-    return listed
-
-
-def fail(settings: Settings, *days: date, retry_at: datetime | None = None) -> None:
-    """Store that these days have failed."""
-    open_store(settings).load([DayFailed(day, ErrorType.API_ERROR, "It broke.", retry_at=retry_at) for day in days])
-
-
-def set_clock(monkeypatch: pytest.MonkeyPatch, now: Callable[[], datetime], *modules: ModuleType) -> None:
-    """Let these modules read the time that `now` tells."""
-
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: Any = None) -> Any:
-            return now()
-
-    for module in modules:
-        monkeypatch.setattr(module, "datetime", Clock)

@@ -8,17 +8,17 @@ import sys
 from datetime import date, timedelta
 from pathlib import Path
 
+from fixtures_pipeline.errors import ErrorType
 from fixtures_pipeline.judge import Judge
-from fixtures_pipeline.outcome import DayFailed, ErrorType, Outcome
-from fixtures_pipeline.store import FixtureStore
-from fixtures_pipeline_tests.conftest import SOFASCORE, UTC
+from fixtures_pipeline.outcome import DayFailed, Outcome
 from fixtures_pipeline_tests.fault_server import good_body
+from fixtures_pipeline_tests.stores import SOFASCORE, UTC, store_at
 
 
 def main() -> None:
     path, first, count, *more = sys.argv[1:]
     rounds, copy = more[:1], more[1:]
-    store = FixtureStore(Path(path), SOFASCORE, UTC, lock_timeout=60)
+    store = store_at(Path(path), lock_timeout=60)
     judge = Judge(SOFASCORE, UTC)
     days = [date.fromisoformat(first) + timedelta(days=n) for n in range(int(count))]
     for turn in range(int(rounds[0]) if rounds else 1):
@@ -29,11 +29,11 @@ def main() -> None:
                 else judge.judge(day, good_body(day, events=20 + turn % 3))
                 for day in days[start : start + 3]
             ]
-            for stored in store.load(batch):
+            for stored in store.put(batch):
                 sys.stdout.write(f"committed {stored.day} {type(stored.outcome).__name__}\n")
             sys.stdout.flush()
             if copy:
-                store.snapshot(Path(copy[0]))
+                store.database.copy(Path(copy[0]))
                 sys.stdout.write("copied\n")
                 sys.stdout.flush()
 

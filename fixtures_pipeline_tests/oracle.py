@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from fixtures_pipeline.store import FixtureStore
+from fixtures_pipeline.store.fixture_store import FixtureStore
+from fixtures_pipeline_tests.stores import tables
 
 _STATUS = {
     "notstarted": "scheduled",
@@ -83,10 +84,9 @@ def fixture_of(event: dict[str, Any]) -> dict[str, Any]:
 
 def assert_rules(store: FixtureStore) -> None:
     """Assert the rules that hold after every commit, for a store of Sofascore days in UTC."""
-    days = {row["date"]: row for row in store.query("SELECT * FROM fixture_days")}
-    errors = store.query("SELECT * FROM fixture_errors")
-    fixtures = store.query("SELECT * FROM fixtures")
-    latest = {row["date"]: row["outcome"] for row in store.query('SELECT * FROM load_log ORDER BY "at"')}
+    answers, errors, fixtures, log = tables(store, "fixture_days", "fixture_errors", "fixtures", "load_log")
+    days = {row["date"]: row for row in answers}
+    latest = {row["date"]: row["outcome"] for row in sorted(log, key=lambda row: row["at"])}
 
     # 1. A day that was just fetched is loaded and has no error row, or has exactly one.
     assert len({row["date"] for row in errors}) == len(errors)

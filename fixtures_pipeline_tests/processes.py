@@ -1,18 +1,23 @@
-"""Processes that tests start: a `dagster dev`, loaders, somebody who holds a file."""
+"""Processes that tests start: `make run`, a `dagster dev`, loaders, somebody who holds a file.
+
+Each is a context manager, and ends with its context.
+"""
 
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import requests
 from dagster import DagsterInstance
+
+# What the daemon keeps of a schedule; Dagster has no public way to change it.
 from dagster._core.scheduler.instigation import InstigatorType, ScheduleInstigatorData
 
 from fixtures_pipeline.settings import Settings
@@ -22,8 +27,37 @@ ROOT = Path(__file__).parents[1]
 TABLES = ("fixture_days", "fixtures", "fixture_errors")
 
 
+def until(condition: Callable[[], Any], seconds: float) -> Any:
+    """Wait for something to become true, and return it."""
+    end = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < end, f"not within {seconds} seconds: {condition}"
+        time.sleep(0.5)
+    return value
+
+
+def page_at(url: str) -> str | None:
+    """Return the page at a URL, or None while nobody serves it."""
+    try:
+        return requests.get(url, timeout=10).text
+    except requests.ConnectionError:
+        return None
+
+
+class Process(subprocess.Popen[str]):
+    """A Python process; leaving its context kills it and whatever it has started."""
+
+    def __init__(self, *arguments: str, **options: Any) -> None:
+        super().__init__([sys.executable, *arguments], cwd=ROOT, text=True, start_new_session=True, **options)
+
+    def __exit__(self, *args: Any) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        super().__exit__(*args)
+
+
 class Dagster:
-    """A `dagster dev` of the test's own."""
+    """A `dagster dev`."""
 
     def __init__(self, home: Path, settings: Settings) -> None:
         self.home = home
@@ -39,42 +73,28 @@ class Dagster:
             "FIXTURES_START_DATE": settings.start_date.isoformat(),
             "FIXTURES_REQUESTS_PER_SECOND": "1000",
         }
-        self._log = (home / "dev.log").open("w")
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(self.port)],
-            cwd=ROOT,
-            env=environment,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with (home / "dev.log").open("w") as log:
+            arguments = ("-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(self.port))
+            self._process = Process(*arguments, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
     def __enter__(self) -> "Dagster":
-        self.until(self._is_up, 120)
+        try:
+            until(self._is_up, 120)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *args: object) -> None:
-        os.killpg(self._process.pid, signal.SIGINT)
-        try:
+        with self._process:
+            os.killpg(self._process.pid, signal.SIGINT)
             self._process.wait(30)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._log.close()
 
     def _is_up(self) -> bool:
         try:
             return bool(self.ask("{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"))
         except requests.RequestException:
             return False
-
-    def until(self, condition: Any, seconds: float) -> Any:
-        """Wait for something to become true, and return it."""
-        end = time.monotonic() + seconds
-        while not (value := condition()):
-            assert time.monotonic() < end, f"not within {seconds} seconds: {condition}"
-            time.sleep(0.5)
-        return value
 
     def ask(self, query: str, **variables: Any) -> Any:
         response = requests.post(
@@ -107,8 +127,8 @@ class Dagster:
         assert answer["__typename"] == "LaunchBackfillSuccess", answer
         return str(answer["backfillId"])
 
-    def was_switched_on_a_day_ago(self, schedule: str) -> None:
-        """Make the daemon find a tick that it has missed, as after a night's sleep of the machine."""
+    def miss_a_tick(self, schedule: str) -> None:
+        """Make the daemon find a tick that it has missed, as if the schedule had been switched on a day ago."""
         with DagsterInstance.from_config(str(self.home)) as instance:
             [state] = [
                 state
@@ -133,7 +153,7 @@ class Dagster:
             )["partitionBackfillOrError"]
             return found if found["status"] not in {"REQUESTED", "CANCELING"} else None
 
-        ended: dict[str, Any] = self.until(state, 240)
+        ended: dict[str, Any] = until(state, 240)
         return ended
 
     def check_bar(self) -> tuple[int, int]:
@@ -171,35 +191,33 @@ class Dagster:
         return {one["staleStatus"] for one in found}
 
 
-def loader(path: Path, first: date, count: int, rounds: int = 1, *copy: str) -> "subprocess.Popen[str]":
+def make_run(folder: Path, port: int, **settings: str) -> Process:
+    """Start what `make run` starts, with the database and Dagster's home in a folder."""
+    environment = {
+        **os.environ,
+        "DAGSTER_HOME": str(folder / "home"),
+        "FIXTURES_DB": str(folder / "fixtures.duckdb"),
+        "FIXTURES_PROVIDER": "sample",
+        **settings,
+    }
+    arguments = ("-m", "fixtures_pipeline", "--port", str(port))
+    return Process(*arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def loader(path: Path, first: date, count: int, rounds: int = 1, *copy: str) -> Process:
     """Start a process that loads days over and over, and leaves a copy of the database after each load."""
-    arguments = [str(path), first.isoformat(), str(count), str(rounds), *copy]
-    return subprocess.Popen(
-        [sys.executable, "-m", "fixtures_pipeline_tests.loader", *arguments],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
+    arguments = (str(path), first.isoformat(), str(count), str(rounds), *copy)
+    return Process("-m", "fixtures_pipeline_tests.loader", *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@contextmanager
+def holding(path: Path, seconds: float, *, read_only: bool = False) -> Iterator[Process]:
+    """Have another process open the file, for writing unless it is said otherwise."""
+    code = (
+        f"import duckdb, time; c = duckdb.connect({str(path)!r}, read_only={read_only}); "
+        f"print('open', flush=True); time.sleep({seconds})"
     )
-
-
-class holding:  # noqa: N801 - reads as a word in `with`
-    """Another process that has the file open, for writing unless it is said otherwise."""
-
-    def __init__(self, path: Path, seconds: float, *, read_only: bool = False) -> None:
-        self._code = (
-            f"import duckdb, time; c = duckdb.connect({str(path)!r}, read_only={read_only}); "
-            f"print('open', flush=True); time.sleep({seconds})"
-        )
-
-    def __enter__(self) -> "subprocess.Popen[str]":
-        self._process = subprocess.Popen([sys.executable, "-c", self._code], stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline() == "open\n"
-        return self._process
-
-    def __exit__(self, *args: object) -> None:
-        self._process.kill()
-        self._process.wait()
-        assert self._process.stdout is not None
-        self._process.stdout.close()
+    with Process("-c", code, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+        yield process

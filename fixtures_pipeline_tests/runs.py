@@ -1,23 +1,45 @@
 """Runs of the project in this process, as tests start them, and what they have to say."""
 
-from datetime import date
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 from dagster import (
+    AssetCheckEvaluation,
     AssetCheckKey,
     AssetKey,
     AssetSelection,
-    DagsterEventType,
     DagsterInstance,
     ExecuteInProcessResult,
+    MetadataValue,
     define_asset_job,
 )
+
+# What the UI asks; Dagster has no public way but a running server.
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
 
 from fixtures_pipeline.definitions import build_definitions
-from fixtures_pipeline.rules import RULES
 from fixtures_pipeline.settings import Settings
+from fixtures_pipeline.store.rules import RULES
+from fixtures_pipeline_tests.fault_server import FaultServer
+
+FIRST = date(2025, 3, 1)
+
+
+def asking(api: FaultServer, folder: Path) -> Settings:
+    """Return settings that ask `api` for Sofascore's answers and store them into a file in `folder`."""
+    return Settings.load(
+        provider="sofascore",
+        api_url=api.url,
+        db=folder / "fixtures.duckdb",
+        start_date="2025-01-01",
+        requests_per_second=1000,
+        lock_timeout=5,
+    )
 
 
 def run(
@@ -32,14 +54,26 @@ def run(
     return job.execute_in_process(instance=instance, tags=tags, raise_on_error=False, **selection)
 
 
-def evaluations(result: ExecuteInProcessResult, check: str) -> dict[str | None, Any]:
-    """Return the results of a check in a run, by partition."""
-    found = [
-        event.event_specific_data
-        for event in result.all_events
-        if event.event_type == DagsterEventType.ASSET_CHECK_EVALUATION
-    ]
-    return {one.partition: one for one in found if one.check_name == check}  # type: ignore[union-attr]
+@dataclass(frozen=True)
+class RangeRun:
+    """A run over a range of days, and what it left."""
+
+    days: list[date]
+    api: FaultServer
+    settings: Settings
+    instance: DagsterInstance
+    result: ExecuteInProcessResult
+
+
+@contextmanager
+def range_run(folder: Path) -> Iterator[RangeRun]:
+    """Run over six days: the second is answered with a page, the fifth with an empty list; the others load."""
+    days = [FIRST + timedelta(days=n) for n in range(6)]
+    with FaultServer() as api, DagsterInstance.ephemeral() as instance:
+        api.plan(days[1], b"<html>Please log in</html>")
+        api.plan(days[4], b'{"events": []}')
+        settings = asking(api, folder)
+        yield RangeRun(days, api, settings, instance, run(settings, instance, days[0], days[-1]))
 
 
 def check_alone(settings: Settings, instance: DagsterInstance, name: str) -> ExecuteInProcessResult:
@@ -52,6 +86,37 @@ def check_alone(settings: Settings, instance: DagsterInstance, name: str) -> Exe
         instance=instance, raise_on_error=False
     )
     return result
+
+
+def evaluations(result: ExecuteInProcessResult, check: str) -> dict[str | None, AssetCheckEvaluation]:
+    """Return the results of a check in a run, by partition."""
+    return {one.partition: one for one in result.get_asset_check_evaluations() if one.check_name == check}
+
+
+def metadata_of(result: ExecuteInProcessResult, asset: str, day: date) -> dict[str, Any]:
+    """Return the metadata with which a run materialized a day of an asset, as plain values."""
+    wanted = AssetKey(asset), day.isoformat()
+    told = result.asset_materializations_for_node("load_days")
+    [found] = [one for one in told if (one.asset_key, one.partition) == wanted]
+    return plain(found.metadata)
+
+
+def plain(metadata: Mapping[str, MetadataValue[Any]] | None) -> dict[str, Any]:
+    """Return metadata as plain values."""
+    return {name: value.value for name, value in (metadata or {}).items()}
+
+
+def materialized(instance: DagsterInstance, asset: str) -> set[str]:
+    """Return the partitions of an asset that are materialized."""
+    return set(instance.get_materialized_partitions(AssetKey(asset)))
+
+
+def failure_of(result: ExecuteInProcessResult) -> str:
+    """Return the sentence with which a run failed."""
+    [failure] = result.get_step_failure_events()
+    told = failure.step_failure_data.user_failure_data
+    assert told is not None
+    return str(told.description)
 
 
 def stale_states(settings: Settings, instance: DagsterInstance, day: date) -> set[str]:

@@ -1,27 +1,21 @@
 """What the schedules and the sensor ask for, at pinned times."""
 
-import json
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
-from types import SimpleNamespace
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
-from dagster import (
-    DagsterInstance,
-    RunRequest,
-    build_schedule_context,
-    build_sensor_context,
-)
+from dagster import DagsterInstance, RunRequest, build_schedule_context, build_sensor_context
+from time_machine import TimeMachineFixture
 
-from fixtures_pipeline import automation, store
 from fixtures_pipeline.definitions import build_definitions
 from fixtures_pipeline.loading import open_store
-from fixtures_pipeline.outcome import NEVER
+from fixtures_pipeline.outcome import NEVER, Outcome
 from fixtures_pipeline.settings import Settings
-from fixtures_pipeline_tests.conftest import fail, set_clock
-from fixtures_pipeline_tests.fault_server import event
+from fixtures_pipeline_tests.conftest import Judged
+from fixtures_pipeline_tests.fault_server import body_of, event
 from fixtures_pipeline_tests.processes import holding
+from fixtures_pipeline_tests.runs import FIRST
+from fixtures_pipeline_tests.stores import fail
 
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
@@ -53,17 +47,10 @@ class Sensor:
 
 
 @pytest.fixture
-def instance() -> Iterator[DagsterInstance]:
-    with DagsterInstance.ephemeral() as ephemeral:
-        yield ephemeral
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Return a clock that the sensor and the store read and the test sets."""
-    told = SimpleNamespace(current=datetime.now(UTC))
-    set_clock(monkeypatch, lambda: told.current, automation, store)
-    return told
+def clock(time_machine: TimeMachineFixture) -> TimeMachineFixture:
+    """Return the clock that the sensor and the store read; it stands still until it is shifted."""
+    time_machine.move_to(datetime(2025, 3, 20, 12, tzinfo=UTC), tick=False)
+    return time_machine
 
 
 def test_the_window_is_one_run_over_two_past_days_today_and_the_coming_week(settings: Settings) -> None:
@@ -81,35 +68,26 @@ def test_the_window_is_counted_in_the_configured_time_zone(settings: Settings, d
     ]
 
 
-def test_everything_is_off_until_switched_on(settings: Settings) -> None:
-    definitions = build_definitions(settings)
-    for name in ("load_window", "refresh_days_in_progress"):
-        assert definitions.resolve_schedule_def(name).default_status.value == "STOPPED"
-    assert definitions.resolve_sensor_def("retry_failed_days").default_status.value == "STOPPED"
-
-
-FIRST = date(2025, 3, 1)
-
-
 def test_failed_days_are_asked_for_again_after_growing_pauses(
-    settings: Settings, instance: DagsterInstance, clock: Any
+    settings: Settings, instance: DagsterInstance, clock: TimeMachineFixture
 ) -> None:
     sensor = Sensor(settings, instance)
     for pause in (1, 2, 4, 8, 16, 24, 24):
         fail(settings, FIRST)
-        failed_at = clock.current
-        clock.current = failed_at + timedelta(hours=pause, minutes=-1)
+        clock.shift(timedelta(hours=pause, minutes=-1))
         assert sensor.tick() == [], pause
-        clock.current = failed_at + timedelta(hours=pause, minutes=1)
+        clock.shift(timedelta(minutes=2))
         assert sensor.tick() == [("2025-03-01", "2025-03-01")], pause
     fail(settings, FIRST)
-    clock.current += timedelta(days=365)
+    clock.shift(timedelta(days=365))
     assert sensor.tick() == [], "given up after eight failures in a row"
 
 
-def test_each_contiguous_stretch_is_one_run(settings: Settings, instance: DagsterInstance, clock: Any) -> None:
+def test_each_contiguous_stretch_is_one_run(
+    settings: Settings, instance: DagsterInstance, clock: TimeMachineFixture
+) -> None:
     fail(settings, *(FIRST + timedelta(days=n) for n in (0, 1, 2, 5, 7, 8)))
-    clock.current = datetime.now(UTC) + timedelta(hours=2)
+    clock.shift(timedelta(hours=2))
     assert Sensor(settings, instance).tick() == [
         ("2025-03-01", "2025-03-03"),
         ("2025-03-06", "2025-03-06"),
@@ -117,53 +95,54 @@ def test_each_contiguous_stretch_is_one_run(settings: Settings, instance: Dagste
     ]
 
 
-def test_no_failure_is_asked_for_twice(settings: Settings, instance: DagsterInstance, clock: Any) -> None:
+def test_no_failure_is_asked_for_twice(
+    settings: Settings, instance: DagsterInstance, clock: TimeMachineFixture
+) -> None:
     sensor = Sensor(settings, instance)
     fail(settings, FIRST)
-    clock.current = datetime.now(UTC) + timedelta(hours=2)
+    clock.shift(timedelta(hours=2))
     assert sensor.tick() == [("2025-03-01", "2025-03-01")]
     # A neighbour becomes due while the run still waits in the queue.
     fail(settings, FIRST + timedelta(days=1))
-    clock.current = datetime.now(UTC) + timedelta(hours=3)
+    clock.shift(timedelta(hours=2))
     assert sensor.tick() == [("2025-03-02", "2025-03-02")]
     assert sensor.tick() == []
 
 
 def test_a_day_whose_run_came_to_nothing_is_asked_for_again_a_day_later(
-    settings: Settings, instance: DagsterInstance, clock: Any
+    settings: Settings, instance: DagsterInstance, clock: TimeMachineFixture
 ) -> None:
     sensor = Sensor(settings, instance)
     fail(settings, FIRST)
-    asked_at = datetime.now(UTC) + timedelta(hours=2)
-    for days, asked in ((0, True), (0.9, False), (1, True), (1.9, False), (2, True)):
-        clock.current = asked_at + timedelta(days=days)
-        assert sensor.tick() == ([("2025-03-01", "2025-03-01")] if asked else []), days
+    for hours, asked in ((2, True), (22, False), (2, True), (22, False), (2, True)):
+        clock.shift(timedelta(hours=hours))
+        assert sensor.tick() == ([("2025-03-01", "2025-03-01")] if asked else []), hours
 
 
 def test_a_day_that_said_when_to_come_back_is_left_alone_until_then(
-    settings: Settings, instance: DagsterInstance, clock: Any
+    settings: Settings, instance: DagsterInstance, clock: TimeMachineFixture
 ) -> None:
     sensor = Sensor(settings, instance)
     fail(settings, FIRST, retry_at=datetime.now(UTC) + timedelta(days=3))
-    clock.current = datetime.now(UTC) + timedelta(days=2)
+    clock.shift(timedelta(days=2))
     assert sensor.tick() == []
-    clock.current = datetime.now(UTC) + timedelta(days=3, minutes=1)
+    clock.shift(timedelta(days=1, minutes=1))
     assert sensor.tick() == [("2025-03-01", "2025-03-01")]
 
 
 def test_a_day_that_asking_again_cannot_help_is_left_alone(
-    settings: Settings, instance: DagsterInstance, clock: Any
+    settings: Settings, instance: DagsterInstance, clock: TimeMachineFixture
 ) -> None:
     fail(settings, FIRST, retry_at=NEVER)
-    clock.current = datetime.now(UTC) + timedelta(days=365)
+    clock.shift(timedelta(days=365))
     assert Sensor(settings, instance).tick() == []
 
 
 def test_days_before_the_first_partition_are_left_alone(
-    settings: Settings, instance: DagsterInstance, clock: Any
+    settings: Settings, instance: DagsterInstance, clock: TimeMachineFixture
 ) -> None:
     fail(settings, *(FIRST + timedelta(days=n) for n in range(4)))
-    clock.current = datetime.now(UTC) + timedelta(hours=2)
+    clock.shift(timedelta(hours=2))
     later = settings.model_copy(update={"start_date": FIRST + timedelta(days=2)})
     assert Sensor(later, instance).tick() == [("2025-03-03", "2025-03-04")]
 
@@ -205,20 +184,18 @@ def test_without_a_database_there_is_a_reason_to_skip(settings: Settings, instan
     assert skipped.skip_message.startswith("Nothing has been loaded yet")
 
 
-def test_days_in_progress_are_loaded_again(settings: Settings, judged: Any) -> None:
-    now = datetime.now(UTC).replace(hour=12)
+def test_days_in_progress_are_loaded_again(settings: Settings, judged: Judged) -> None:
+    now = datetime(2025, 3, 20, 12, tzinfo=UTC)
     today = now.date()
     live = {"status": {"code": 6, "type": "inprogress", "description": "1st half"}}
-    done = {"status": {"code": 100, "type": "finished", "description": "Ended"}}
 
-    def day(of: date, status: dict[str, Any]) -> Any:
-        start = int(datetime(of.year, of.month, of.day, 11, tzinfo=UTC).timestamp())
-        listed = [{**event(of.toordinal() * 10 + n, start), **status} for n in (0, 1)]
-        return judged(of, json.dumps({"events": listed}))
+    def day(of: date, **status: Any) -> Outcome:
+        start = int(datetime.combine(of, time(11), UTC).timestamp())
+        return judged(of, body_of([event(of.toordinal() * 10 + n, start, **status) for n in (0, 1)]))
 
-    opened = open_store(settings)
-    opened.load([day(today, live), day(today - timedelta(days=1), done)])
+    store = open_store(settings)
+    store.put([day(today, **live), day(today - timedelta(days=1))])
     asked = tick(settings, "refresh_days_in_progress", now)
-    assert ranges(asked.run_requests) == [(today.isoformat(), today.isoformat())]
-    opened.load([day(today, done)])
+    assert ranges(asked.run_requests) == [("2025-03-20", "2025-03-20")]
+    store.put([day(today)])
     assert ranges(tick(settings, "refresh_days_in_progress", now).run_requests) == []

@@ -1,30 +1,21 @@
 """A real `dagster dev`: backfills launched over GraphQL, carried out by the daemon, read back as the UI reads them."""
 
-from collections.abc import Iterator
-from datetime import date, timedelta
-from pathlib import Path
-from typing import Any
+from datetime import timedelta
 
 import pytest
 
 from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.settings import Settings
-from fixtures_pipeline_tests.conftest import table
 from fixtures_pipeline_tests.fault_server import FaultServer, good_body
-from fixtures_pipeline_tests.oracle import assert_rules
 from fixtures_pipeline_tests.processes import TABLES, Dagster
+from fixtures_pipeline_tests.runs import FIRST
+from fixtures_pipeline_tests.stores import table
 
-FIRST = date(2025, 3, 1)
 DAYS = [FIRST + timedelta(days=n) for n in range(60)]
 FAILING = [DAYS[n] for n in (3, 11, 12, 30, 45, 59)]
 
 
-@pytest.fixture
-def dagster(settings: Settings, tmp_path: Path) -> Iterator[Dagster]:
-    with Dagster(tmp_path / "home", settings) as running:
-        yield running
-
-
+@pytest.mark.slow
 def test_backfills_with_failing_days_and_their_reexecution_from_failure(
     dagster: Dagster, settings: Settings, api: FaultServer
 ) -> None:
@@ -60,26 +51,3 @@ def test_backfills_with_failing_days_and_their_reexecution_from_failure(
     assert dagster.check_bar() == (66, 0)
     assert dagster.report()["days_failed"] == 0
     assert dagster.stale_states(FAILING[0]) == {"FRESH"}
-
-
-def test_a_run_cancelled_in_the_ui_ends_at_once_and_keeps_what_was_committed(
-    dagster: Dagster, settings: Settings, api: FaultServer
-) -> None:
-    for day in DAYS[3:40]:
-        api.plan(day, lambda exchange: exchange.idle())
-    backfill = dagster.backfill(DAYS)
-    run_ids = """query ($id: String!) { partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill {
-        runs { id status } } } }"""
-
-    def run() -> Any:
-        runs = dagster.ask(run_ids, id=backfill)["partitionBackfillOrError"]["runs"]
-        return runs[0] if runs else None
-
-    dagster.until(lambda: len(api.requests) >= 8 and run(), 90)
-    dagster.until(settings.database.exists, 30)
-    cancelled = dagster.ask("mutation ($id: String!) { terminateRun(runId: $id) { __typename } }", id=run()["id"])[
-        "terminateRun"
-    ]
-    assert cancelled["__typename"] == "TerminateRunSuccess"
-    dagster.until(lambda: run()["status"] == "CANCELED", 15)
-    assert_rules(open_store(settings))

@@ -1,19 +1,20 @@
-"""A year of daily ticks with failing days, against a clock of its own."""
+"""A year of daily ticks with failing days, by a clock of the test's own."""
 
 import random
 from datetime import UTC, date, datetime, time, timedelta
-from pathlib import Path
 
 import pytest
+from time_machine import TimeMachineFixture
 
-from fixtures_pipeline import store as module
-from fixtures_pipeline.automation import OPEN_ERRORS, ask
-from fixtures_pipeline.outcome import DayFailed, DayLoaded, ErrorType, Outcome
+from fixtures_pipeline.dagster.automation import choose_due
+from fixtures_pipeline.outcome import DayLoaded, Outcome
 from fixtures_pipeline.retries import GIVEN_UP_AFTER
-from fixtures_pipeline.sample_api import day_body
-from fixtures_pipeline.store import FixtureStore
-from fixtures_pipeline_tests.conftest import SOFASCORE, set_clock, table
-from fixtures_pipeline_tests.conftest import UTC as ZONE
+from fixtures_pipeline.sample_days import day_body
+from fixtures_pipeline.store.fixture_store import FixtureStore
+from fixtures_pipeline.store.questions import list_open_errors
+from fixtures_pipeline_tests.conftest import MakeStore
+from fixtures_pipeline_tests.days import failure
+from fixtures_pipeline_tests.stores import table
 
 FIRST = date(2025, 1, 1)
 DAYS = 365
@@ -27,45 +28,43 @@ def answer(day: date) -> bytes:
 
 
 class Year:
-    """What the API does on each day of the year, and the clock by which it is asked."""
+    """What the API does on each day of the year, and what is asked of it."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-        self.now = datetime.combine(FIRST, time(5, 15), UTC)
+    def __init__(self, store: FixtureStore) -> None:
         self.dice = random.Random(2025)
-        self.store = FixtureStore(path, SOFASCORE, ZONE)
+        self.store = store
         self.asked: dict[str, str] = {}
-        set_clock(monkeypatch, lambda: self.now, module)
 
     def outcome(self, day: date) -> Outcome:
         if day in HOPELESS or self.dice.random() < 0.05:
-            return DayFailed(day, ErrorType.API_ERROR, "It broke.", http_status=500)
+            return failure(day)
         return DayLoaded(day, answer(day), events=100, in_progress=False)
 
     def load(self, days: list[date]) -> None:
         if days:
-            self.store.load([self.outcome(day) for day in days])
+            self.store.put([self.outcome(day) for day in days])
 
     def retry(self) -> None:
         """Do what the sensor does, and carry out at once what it asks for."""
-        due, self.asked = ask(self.store.query(OPEN_ERRORS, {"first": FIRST}), self.asked, self.now)
+        due, self.asked = choose_due(list_open_errors(self.store, FIRST), self.asked, datetime.now(UTC))
         self.load(due)
 
 
 @pytest.mark.slow
 def test_a_year_of_ticks_heals_every_day_or_gives_it_up_as_documented(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    time_machine: TimeMachineFixture, make_store: MakeStore
 ) -> None:
-    year = Year(monkeypatch, tmp_path / "year.duckdb")
+    year = Year(make_store("year.duckdb"))
     for n in range(DAYS):
         today = FIRST + timedelta(days=n)
-        year.now = datetime.combine(today, time(5, 15), UTC)
+        time_machine.move_to(datetime.combine(today, time(5, 15), UTC), tick=False)
         window = [today + timedelta(days=offset) for offset in range(-2, 8)]
         year.load([day for day in window if FIRST <= day < FIRST + timedelta(days=DAYS)])
         for hour in (8, 12, 18, 23):
-            year.now = datetime.combine(today, time(hour), UTC)
+            time_machine.move_to(datetime.combine(today, time(hour), UTC))
             year.retry()
     for hour in range(0, 24 * 12, 6):
-        year.now = datetime.combine(FIRST + timedelta(days=DAYS), time(), UTC) + timedelta(hours=hour)
+        time_machine.move_to(datetime.combine(FIRST + timedelta(days=DAYS), time(), UTC) + timedelta(hours=hour))
         year.retry()
 
     errors = {row["date"]: row["attempts"] for row in table(year.store, "fixture_errors")}
@@ -74,9 +73,9 @@ def test_a_year_of_ticks_heals_every_day_or_gives_it_up_as_documented(
     loaded = {row["date"] for row in table(year.store, "fixture_days")}
     assert loaded == {FIRST + timedelta(days=n) for n in range(DAYS)} - HOPELESS
 
-    fresh = FixtureStore(tmp_path / "fresh.duckdb", SOFASCORE, ZONE)
+    fresh = make_store("fresh.duckdb")
     days = sorted(loaded)
     for start in range(0, len(days), 32):
-        fresh.load([DayLoaded(day, answer(day), 100, in_progress=False) for day in days[start : start + 32]])
+        fresh.put([DayLoaded(day, answer(day), 100, in_progress=False) for day in days[start : start + 32]])
     assert table(fresh, "fixtures", "* EXCLUDE (updated_at)") == table(year.store, "fixtures", "* EXCLUDE (updated_at)")
-    assert year.store.path.stat().st_size <= 1.5 * fresh.path.stat().st_size
+    assert year.store.database.path.stat().st_size <= 1.5 * fresh.database.path.stat().st_size

@@ -1,4 +1,4 @@
-"""People are told once a run what is new, and no receiver can harm a run or see a secret leak."""
+"""What people are told about a run, and that no receiver can harm a run or learn more than its message."""
 
 import json
 import subprocess
@@ -18,24 +18,26 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from fixtures_pipeline import notify
-from fixtures_pipeline.loading import open_store
-from fixtures_pipeline.notify import News
-from fixtures_pipeline.outcome import NEVER, DayFailed, DayLoaded, ErrorType
+from fixtures_pipeline.errors import ErrorType, SettingsError, StoreError
+from fixtures_pipeline.notify import Digest, News, send
+from fixtures_pipeline.outcome import NEVER, DayFailed, DayLoaded, DayState, OpenError, Outcome, Stored
 from fixtures_pipeline.retries import GIVEN_UP_AFTER
-from fixtures_pipeline.settings import Settings, SettingsError
-from fixtures_pipeline.store import FixtureStore, OpenError, Stored, StoreError
+from fixtures_pipeline.settings import Settings
+from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline_tests.fault_server import FaultServer, closed_port, good_body
 from fixtures_pipeline_tests.runs import check_alone, run
+from fixtures_pipeline_tests.stores import fail
 
 FIRST = date(2025, 3, 1)
 TOKEN = "t0ken-that-must-never-leak"
 LOGIN = b"<html>Please log in</html>"
+DIGEST = Digest("1 day failed", "API_ERROR, 1 day: 2025-03-01\n  It broke.", bad=True)
 
 Message = dict[str, Any]
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
-def taken(request: BaseHTTPRequestHandler) -> None:
+def accepted(request: BaseHTTPRequestHandler) -> None:
     request.send_response(204)
     request.end_headers()
 
@@ -84,7 +86,7 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def receiving(answer: Answer = taken) -> Iterator[_Server]:
+def receiving(answer: Answer = accepted) -> Iterator[_Server]:
     """Serve a receiver of messages on loopback."""
     server = _Server(answer)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -100,7 +102,7 @@ def receiving(answer: Answer = taken) -> Iterator[_Server]:
 
 @pytest.fixture
 def receiver() -> Iterator[_Server]:
-    """Return a receiver that takes every message."""
+    """Return a receiver that accepts every message."""
     with receiving() as server:
         yield server
 
@@ -123,86 +125,33 @@ def warnings(instance: DagsterInstance, result: ExecuteInProcessResult) -> list[
 
 
 class TestARun:
-    """What is told of a run, through the real op and a real receiver."""
+    """What is told about a run, through the real op and a real receiver."""
 
-    def test_tells_once_that_a_day_fails_and_once_that_it_has_healed(
+    def test_sends_one_message_about_all_that_is_new_and_none_when_nothing_is(
         self, settings: Settings, api: FaultServer, instance: DagsterInstance, receiver: _Server
     ) -> None:
         settings = telling(settings, url(receiver))
-        api.plan(FIRST, LOGIN)
-        assert run(settings, instance, FIRST).success
+        fail(settings, FIRST)
+        for n in (1, 2, 4):
+            api.plan(FIRST + timedelta(days=n), LOGIN)
+        assert run(settings, instance, FIRST, FIRST + timedelta(days=40)).success
         [message] = receiver.messages
-        assert (message["title"], message["type"]) == ("fixtures (sofascore): 1 day fails", "failure")
-        first, second, last = message["message"].splitlines()
-        assert first == "JSON_DECODE_ERROR, 1 day: 2025-03-01"
+        assert (message["title"], message["type"]) == ("fixtures (sofascore): 3 days failed, 1 recovered", "failure")
+        first, second, third, last = message["message"].splitlines()
+        assert first == "JSON_DECODE_ERROR, 3 days: 2025-03-02 to 2025-03-03, 2025-03-05"
         assert "then load the day again" in second
-        assert last == "Failing in all: 1 day"
+        assert third == "1 day recovered: 2025-03-01"
+        assert last == "3 days failing in total"
 
-        run(settings, instance, FIRST)
+        assert run(settings, instance, FIRST, FIRST + timedelta(days=4)).success
         assert receiver.messages == [message]
-
-        api.plan(FIRST, good_body(FIRST))
-        run(settings, instance, FIRST)
-        healed = receiver.messages[-1]
-        assert (healed["title"], healed["type"]) == ("fixtures (sofascore): 1 day healed", "success")
-        assert healed["message"] == "Healed, 1 day: 2025-03-01\nFailing in all: 0 days"
-
-        run(settings, instance, FIRST)
-        assert len(receiver.messages) == 2
-
-    def test_of_many_days_sends_one_message(
-        self, settings: Settings, api: FaultServer, instance: DagsterInstance, receiver: _Server
-    ) -> None:
-        bad = [FIRST + timedelta(days=n) for n in (1, 2, 3, 5)]
-        open_store(settings).load([DayFailed(FIRST, ErrorType.API_ERROR, "It broke.")])
-        for day in bad:
-            api.plan(day, LOGIN)
-        run(telling(settings, url(receiver)), instance, FIRST, FIRST + timedelta(days=40))
-        [message] = receiver.messages
-        assert message["title"] == "fixtures (sofascore): 4 days fail, 1 healed"
-        assert "JSON_DECODE_ERROR, 4 days: 2025-03-02 to 2025-03-04, 2025-03-06\n" in message["message"]
-        assert message["message"].endswith("Healed, 1 day: 2025-03-01\nFailing in all: 4 days")
-
-    def test_that_brought_nothing_new_sends_nothing(
-        self, settings: Settings, instance: DagsterInstance, receiver: _Server
-    ) -> None:
-        settings = telling(settings, url(receiver))
-        run(settings, instance, FIRST, FIRST + timedelta(days=3))
-        run(settings, instance, FIRST, FIRST + timedelta(days=3))
-        assert receiver.messages == []
 
     def test_of_checks_alone_sends_nothing(
         self, settings: Settings, instance: DagsterInstance, receiver: _Server
     ) -> None:
-        open_store(settings).load([DayFailed(FIRST, ErrorType.API_ERROR, "It broke.")])
+        fail(settings, FIRST)
         assert check_alone(telling(settings, url(receiver)), instance, "no_open_errors").success
         assert receiver.messages == []
-
-    def test_says_first_when_the_provider_begins_to_refuse(
-        self, settings: Settings, api: FaultServer, instance: DagsterInstance, receiver: _Server
-    ) -> None:
-        settings = telling(settings, url(receiver))
-        api.plan(FIRST, LOGIN)
-        run(settings, instance, FIRST)
-        api.plan(FIRST, (403, b"{}"))
-        run(settings, instance, FIRST)
-        assert len(receiver.messages) == 2
-        assert receiver.messages[-1]["message"].startswith("The provider refuses")
-        api.plan(FIRST, (401, b"{}"))
-        run(settings, instance, FIRST)
-        assert len(receiver.messages) == 2
-
-    def test_says_when_a_day_is_given_up(
-        self, settings: Settings, api: FaultServer, instance: DagsterInstance, receiver: _Server
-    ) -> None:
-        for _ in range(GIVEN_UP_AFTER - 1):
-            open_store(settings).load([DayFailed(FIRST, ErrorType.API_ERROR, "It broke.")])
-        api.plan(FIRST, LOGIN)
-        run(telling(settings, url(receiver)), instance, FIRST)
-        run(telling(settings, url(receiver)), instance, FIRST)
-        [message] = receiver.messages
-        assert message["title"] == "fixtures (sofascore): 1 day fails, 1 given up"
-        assert "Given up, so not asked for again by itself, 1 day: 2025-03-01" in message["message"]
 
     def test_that_fails_tells_what_it_had_committed(
         self,
@@ -212,62 +161,63 @@ class TestARun:
         receiver: _Server,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        load = FixtureStore.load
+        put = FixtureStore.put
         stored: list[Stored] = []
 
-        def load_once(self: FixtureStore, outcomes: Sequence[Any], run_id: str | None = None) -> list[Stored]:
+        def put_once(self: FixtureStore, outcomes: Sequence[Any], run_id: str | None = None) -> list[Stored]:
             if stored:
                 raise StoreError("The disk is full.")
-            stored.extend(load(self, outcomes, run_id))
+            stored.extend(put(self, outcomes, run_id))
             return stored
 
-        monkeypatch.setattr(FixtureStore, "load", load_once)
+        monkeypatch.setattr(FixtureStore, "put", put_once)
         api.plan_any(LOGIN)
         assert not run(telling(settings, url(receiver)), instance, FIRST, FIRST + timedelta(days=40)).success
         [message] = receiver.messages
-        assert message["title"] == f"fixtures (sofascore): {len(stored)} days fail"
+        days = "1 day" if len(stored) == 1 else f"{len(stored)} days"
+        assert message["title"] == f"fixtures (sofascore): {days} failed"
 
 
 class TestAReceiver:
-    """One that is broken costs a line in the log, and the others nothing."""
+    """One that is broken costs a sentence, and the others nothing."""
 
-    @pytest.mark.parametrize("answer", [refused, silent, dripping])
-    def test_that_does_not_take_the_message_is_named_by_its_place_and_the_others_get_it(
-        self,
-        answer: Answer,
-        settings: Settings,
-        api: FaultServer,
-        instance: DagsterInstance,
-        receiver: _Server,
-        monkeypatch: pytest.MonkeyPatch,
+    def test_that_does_not_accept_the_message_is_named_by_its_position_and_the_others_get_it(
+        self, receiver: _Server, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(notify, "SECONDS", 12)
-        api.plan(FIRST, LOGIN)
-        with receiving(answer) as broken:
-            result = run(telling(settings, url(broken), url(receiver)), instance, FIRST)
-        assert result.success
-        assert len(receiver.messages) == len(broken.messages) == 1
-        [warning] = warnings(instance, result)
-        assert warning.startswith("FIXTURES_NOTIFY: entry 1 (JSON) did not")
+        down = f"json://127.0.0.1:{closed_port()}/{TOKEN}"
+        with receiving(refused) as refusing, receiving(silent) as hanging, receiving(dripping) as slow:
+            complaints = send(
+                DIGEST,
+                [
+                    url(hanging),
+                    url(slow),
+                    down,
+                    f"nosuchservice://{TOKEN}",
+                    f"tgram://{TOKEN}",
+                    url(refusing),
+                    url(receiver),
+                ],
+            )
+            assert [len(each.messages) for each in (hanging, slow, refusing, receiver)] == [1, 1, 1, 1]
+        no_answer = "did not accept the message: it refused it or gave no answer."
+        unknown = "did not accept the message: Apprise does not know a service with such a URL."
+        assert receiver.messages[0]["message"] == DIGEST.body
+        assert complaints == [
+            # Apprise itself gives up on silence, but not on single bytes.
+            f"receiver 1 (JSON) {no_answer}",
+            "receiver 2 (JSON) did not accept the message within 12 seconds.",
+            f"receiver 3 (JSON) {no_answer}",
+            f"receiver 4 {unknown}",
+            f"receiver 5 {unknown}",
+            f"receiver 6 (JSON) {no_answer}",
+        ]
 
-    def test_that_is_down_or_unknown_is_named_by_its_place_and_the_others_get_it(
-        self, settings: Settings, api: FaultServer, instance: DagsterInstance, receiver: _Server
-    ) -> None:
-        api.plan(FIRST, LOGIN)
-        broken = [f"json://127.0.0.1:{closed_port()}/{TOKEN}", f"nosuchservice://{TOKEN}", f"tgram://{TOKEN}"]
-        result = run(telling(settings, *broken, url(receiver)), instance, FIRST)
-        assert result.success
-        assert len(receiver.messages) == 1
-        down, unknown, malformed = warnings(instance, result)
-        assert down.startswith("FIXTURES_NOTIFY: entry 1 (JSON) did not get the message")
-        assert unknown.startswith("FIXTURES_NOTIFY: entry 2 did not get the message: Apprise knows no service")
-        assert malformed.startswith("FIXTURES_NOTIFY: entry 3 did not get the message: Apprise knows no service")
-
-    def test_gets_its_token_and_nothing_else_does(
+    def test_gets_its_token_and_nothing_else_does_not_even_a_warning(
         self,
         settings: Settings,
         api: FaultServer,
-        instance: DagsterInstance,
+        instance_in_files: DagsterInstance,
         receiver: _Server,
         tmp_path: Path,
         capfd: pytest.CaptureFixture[str],
@@ -275,10 +225,13 @@ class TestAReceiver:
         api.plan(FIRST, LOGIN)
         with receiving(refused) as broken:
             secretive = telling(settings, url(receiver), url(broken), f"nosuchservice://{TOKEN}")
-            result = run(secretive, instance, FIRST)
+            result = run(secretive, instance_in_files, FIRST)
         assert result.success
         assert TOKEN in receiver.requests[0]
-        assert len(warnings(instance, result)) == 2
+        assert warnings(instance_in_files, result) == [
+            "FIXTURES_NOTIFY: receiver 2 (JSON) did not accept the message: it refused it or gave no answer.",
+            "FIXTURES_NOTIFY: receiver 3 did not accept the message: Apprise does not know a service with such a URL.",
+        ]
         for event in result.all_events:
             assert TOKEN not in repr(event)
         out, err = capfd.readouterr()
@@ -289,6 +242,18 @@ class TestAReceiver:
             assert TOKEN.encode() not in path.read_bytes(), path
         assert TOKEN not in repr(secretive)
 
+    def test_is_named_if_the_sending_process_crashes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "executable", "/bin/false")
+        crashed = "did not accept the message: the sending process ended early."
+        assert send(DIGEST, ["json://a", "json://b"]) == [f"receiver 1 {crashed}", f"receiver 2 {crashed}"]
+
+    def test_is_told_of_if_the_sending_process_cannot_be_started(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "executable", "/nowhere")
+        [complaint] = send(DIGEST, ["json://a", "json://b"])
+        assert complaint == (
+            "no receiver got the message: the sending process did not start (No such file or directory)."
+        )
+
 
 def test_loading_the_code_location_does_not_import_apprise() -> None:
     code = "import sys, fixtures_pipeline.definitions; sys.exit('apprise' in sys.modules)"
@@ -297,7 +262,7 @@ def test_loading_the_code_location_does_not_import_apprise() -> None:
 
 
 class TestTheSetting:
-    """URLs between blanks and commas; what is no URL stops the start."""
+    """URLs between spaces and commas; what is not a URL stops the start."""
 
     def test_lists_urls_between_blanks_and_commas(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("FIXTURES_NOTIFY", " json://a/?to=x%2Cy,ntfy://b\n , mailto://c:d@e.org ")
@@ -314,7 +279,7 @@ class TestTheSetting:
         assert caught.value.__cause__ is None
 
 
-# The text of a digest
+# News and its text
 
 
 def failing(
@@ -323,64 +288,76 @@ def failing(
     return DayFailed(day, error_type, message)
 
 
-def healed(day: date) -> Stored:
-    return Stored(DayLoaded(day, b"{}", 2, in_progress=False), healed=True)
+def error(error_type: str = "API_ERROR", attempts: int = 1, retry_at: datetime | None = None) -> OpenError:
+    """Return a row of `fixture_errors`."""
+    at = datetime(2025, 3, 2, tzinfo=UTC)
+    return OpenError(error_type, "It broke.", None, 0, attempts, at, at, retry_at)
 
 
-def told(*stored: Stored, open_days: int | None = None) -> notify.Digest:
+def stored(outcome: Outcome, attempts: int = 1, before: OpenError | None = None) -> Stored:
+    """Return what became of an outcome after so many failures in a row."""
+    now = error(outcome.error_type, attempts, outcome.retry_at) if isinstance(outcome, DayFailed) else None
+    return Stored(outcome, DayState(outcome.day, error=now), before)
+
+
+def recovered(day: date) -> Stored:
+    return stored(DayLoaded(day, b"{}", 2, in_progress=False), before=error())
+
+
+def told(*batch: Stored, open_days: int | None = None) -> Digest:
     news = News("sofascore")
-    news.add(stored)
+    news.add(batch)
     news.open_days = open_days
     return news.digest()
 
 
-def is_news(stored: Stored) -> bool:
+def is_news(one: Stored) -> bool:
     news = News("sofascore")
-    news.add([stored])
+    news.add([one])
     return bool(news)
 
 
 def test_one_day_is_told_with_its_type_its_message_and_what_to_do() -> None:
-    digest = told(Stored(failing(FIRST), attempts=1), open_days=7)
-    assert digest.title == "fixtures (sofascore): 1 day fails"
-    assert digest.body == "TIMEOUT_ERROR, 1 day: 2025-03-01\n  It is slow; load it later.\nFailing in all: 7 days"
+    digest = told(stored(failing(FIRST)), open_days=7)
+    assert digest.title == "fixtures (sofascore): 1 day failed"
+    assert digest.body == "TIMEOUT_ERROR, 1 day: 2025-03-01\n  It is slow; load it later.\n7 days failing in total"
 
 
 def test_a_season_is_told_in_as_many_lines_as_a_day() -> None:
     season = [FIRST + timedelta(days=n) for n in range(366)]
-    digest = told(*(Stored(failing(day), attempts=1) for day in season))
-    assert digest.title == "fixtures (sofascore): 366 days fail"
+    digest = told(*(stored(failing(day)) for day in season))
+    assert digest.title == "fixtures (sofascore): 366 days failed"
     assert digest.body == "TIMEOUT_ERROR, 366 days: 2025-03-01 to 2026-03-01\n  It is slow; load it later."
 
 
 def test_scattered_days_are_named_only_in_part() -> None:
-    digest = told(*(healed(FIRST + timedelta(days=2 * n)) for n in range(183)))
-    assert digest.title == "fixtures (sofascore): 183 days healed"
-    assert digest.body == "Healed, 183 days: 2025-03-01, 2025-03-03, 2025-03-05 and 180 more"
+    digest = told(*(recovered(FIRST + timedelta(days=2 * n)) for n in range(183)))
+    assert digest.title == "fixtures (sofascore): 183 days recovered"
+    assert digest.body == "183 days recovered: 2025-03-01, 2025-03-03, 2025-03-05 and 180 more"
 
 
 def test_types_are_told_one_by_one_refusals_first_then_by_day() -> None:
     days = [FIRST + timedelta(days=n) for n in range(4)]
     digest = told(
-        Stored(failing(days[0], ErrorType.API_ERROR), attempts=1),
-        Stored(failing(days[1], ErrorType.AUTH_ERROR, "Check FIXTURES_API_KEY."), attempts=1),
-        Stored(failing(days[2], ErrorType.API_ERROR), attempts=1),
-        healed(days[3]),
+        stored(failing(days[0], ErrorType.API_ERROR)),
+        stored(failing(days[1], ErrorType.AUTH_ERROR, "Check FIXTURES_API_KEY.")),
+        stored(failing(days[2], ErrorType.API_ERROR)),
+        recovered(days[3]),
     )
-    assert digest.title == "fixtures (sofascore): 3 days fail, 1 healed"
+    assert digest.title == "fixtures (sofascore): 3 days failed, 1 recovered"
     assert digest.body.splitlines() == [
-        "The provider refuses: look at the key, the plan and the quota.",
+        "The provider is refusing requests: check the key, the plan and the quota.",
         "AUTH_ERROR, 1 day: 2025-03-02",
         "  Check FIXTURES_API_KEY.",
         "API_ERROR, 2 days: 2025-03-01, 2025-03-03",
         "  It is slow; load it later.",
-        "Healed, 1 day: 2025-03-04",
+        "1 day recovered: 2025-03-04",
     ]
 
 
 def test_a_long_message_keeps_its_beginning_and_its_end_on_one_line() -> None:
     message = "It begins:\x1b[31m\n\u202eevil " + "<b>@everyone</b>\r\n" * 100 + "Open the address in a browser."
-    _, line = told(Stored(failing(FIRST, message=message), attempts=1)).body.split("\n")
+    _, line = told(stored(failing(FIRST, message=message))).body.split("\n")
     assert line.startswith("  It begins: [31m evil <b>")
     assert line.endswith("Open the address in a browser.")
     assert len(line) <= 402
@@ -409,43 +386,79 @@ def test_a_long_message_keeps_its_beginning_and_its_end_on_one_line() -> None:
 def test_a_failure_is_news_when_it_is_the_first_a_refusal_or_the_last(
     error_type: str, attempts: int, retry_at: datetime | None, before: tuple[str, datetime | None] | None, news: bool
 ) -> None:
-    row = OpenError(before[0], attempts - 1, before[1]) if before else None
+    row = error(before[0], attempts - 1, before[1]) if before else None
     outcome = DayFailed(FIRST, ErrorType(error_type), "It broke.", retry_at=retry_at)
-    assert is_news(Stored(outcome, attempts, row)) == news
+    assert is_news(stored(outcome, attempts, row)) == news
 
 
 def test_a_day_that_loads_is_news_only_when_it_had_failed() -> None:
-    assert is_news(healed(FIRST))
-    assert not is_news(Stored(DayLoaded(FIRST, b"{}", 2, in_progress=False)))
+    assert is_news(recovered(FIRST))
+    assert not is_news(stored(DayLoaded(FIRST, b"{}", 2, in_progress=False)))
 
 
-def test_the_store_tells_what_stood_there_before_a_day_failed_once_more(store: FixtureStore) -> None:
+def test_a_day_that_is_given_up_is_named_once_more() -> None:
+    digest = told(stored(failing(FIRST), GIVEN_UP_AFTER, error("TIMEOUT_ERROR", GIVEN_UP_AFTER - 1)))
+    assert digest.title == "fixtures (sofascore): 1 day failed, 1 given up"
+    assert digest.body.endswith("\n1 day given up, no longer retried automatically: 2025-03-01")
+
+
+def test_what_only_recovers_is_good_news() -> None:
+    assert not told(recovered(FIRST)).bad
+    assert told(recovered(FIRST), stored(failing(FIRST + timedelta(days=1)))).bad
+
+
+def test_of_the_days_that_a_store_takes_each_turn_is_told_once(store: FixtureStore) -> None:
+    """A day fails, fails again, is refused twice, is given up, fails on, recovers and loads again."""
+    outcomes: list[Outcome] = [
+        *[DayFailed(FIRST, ErrorType.API_ERROR, "It broke.")] * 2,
+        *[DayFailed(FIRST, ErrorType.AUTH_ERROR, "The key is wrong.")] * 2,
+        *[DayFailed(FIRST, ErrorType.AUTH_ERROR, "Not in the plan.", retry_at=NEVER)] * 2,
+        *[DayLoaded(FIRST, good_body(FIRST), 7, in_progress=False)] * 2,
+    ]
+    titles = []
+    for outcome in outcomes:
+        news = News("sofascore")
+        news.add(store.put([outcome]))
+        titles.append(news.digest().title.partition(": ")[2] if news else None)
+    assert titles == [
+        "1 day failed",
+        None,
+        "1 day failed",
+        None,
+        "1 day failed, 1 given up",
+        None,
+        "1 day recovered",
+        None,
+    ]
+
+
+def test_the_store_tells_what_was_there_before_a_day_failed_again(store: FixtureStore) -> None:
     days = [FIRST + timedelta(days=n) for n in range(3)]
-    first = store.load([DayFailed(day, ErrorType.AUTH_ERROR, "Not in the plan.", retry_at=NEVER) for day in days[:2]])
+    first = store.put([DayFailed(day, ErrorType.AUTH_ERROR, "Not in the plan.", retry_at=NEVER) for day in days[:2]])
     assert [(one.attempts, one.before) for one in first] == [(1, None), (1, None)]
-    again = store.load([DayFailed(day, ErrorType.API_ERROR, "It broke.") for day in days])
+    again = store.put([DayFailed(day, ErrorType.API_ERROR, "It broke.") for day in days])
     assert [one.attempts for one in again] == [2, 2, 1]
-    assert [one.before for one in again] == [OpenError("AUTH_ERROR", 1, NEVER)] * 2 + [None]
+    assert [one.before for one in again] == [one.state.error for one in first] + [None]
 
 
 outcomes = st.builds(
-    lambda day, error_type, message, attempts, retry_at: Stored(
+    lambda day, error_type, message, attempts, retry_at: stored(
         DayFailed(FIRST + timedelta(days=day), error_type, message, retry_at=retry_at),
         attempts,
-        OpenError("API_ERROR", attempts - 1, None) if attempts > 1 else None,
+        error(attempts=attempts - 1) if attempts > 1 else None,
     ),
     st.integers(0, 20_000),
     st.sampled_from(ErrorType),
     st.text(max_size=50) | st.text(min_size=1).map(lambda text: text * 2000),
     st.integers(1, 10),
     st.sampled_from([None, NEVER]),
-) | st.builds(lambda day: healed(FIRST + timedelta(days=day)), st.integers(0, 20_000))
+) | st.builds(lambda day: recovered(FIRST + timedelta(days=day)), st.integers(0, 20_000))
 
 
-@given(st.lists(outcomes, max_size=400, unique_by=lambda stored: stored.day), st.none() | st.integers(0, 20_000))
-def test_whatever_happens_there_is_one_short_plain_message(stored: list[Stored], open_days: int | None) -> None:
+@given(st.lists(outcomes, max_size=400, unique_by=lambda one: one.day), st.none() | st.integers(0, 20_000))
+def test_whatever_happens_there_is_one_short_plain_message(batch: list[Stored], open_days: int | None) -> None:
     news = News("sofascore")
-    news.add(stored)
+    news.add(batch)
     news.open_days = open_days
     if not news:
         return

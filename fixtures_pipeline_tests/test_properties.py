@@ -2,192 +2,271 @@
 
 import json
 import random
-import tempfile
-from datetime import date, timedelta
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fixtures_pipeline.errors import ErrorType
 from fixtures_pipeline.judge import Judge
-from fixtures_pipeline.outcome import DayFailed, DayLoaded, ErrorType, Outcome
-from fixtures_pipeline.store import FixtureStore
-from fixtures_pipeline_tests.conftest import SOFASCORE, UTC, events, table
-from fixtures_pipeline_tests.fault_server import event, good_body
+from fixtures_pipeline.outcome import DayFailed, Outcome
+from fixtures_pipeline.providers import PROVIDERS
+from fixtures_pipeline.store.fixture_store import FixtureStore
+from fixtures_pipeline.store.questions import find_offending_rows
+from fixtures_pipeline.store.rules import RULES
+from fixtures_pipeline_tests.answers import BODIES
+from fixtures_pipeline_tests.conftest import Judged, MakeStore
+from fixtures_pipeline_tests.days import MONDAY, failure
+from fixtures_pipeline_tests.fault_server import body_of, event, good_body, noon
 from fixtures_pipeline_tests.oracle import assert_rules
-
-DAY = date(2025, 3, 3)
-START = 1740960000
-JUDGE = Judge(SOFASCORE, UTC)
-
-leisurely = settings(deadline=None, suppress_health_check=list(HealthCheck), max_examples=25)
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
-    max_leaves=12,
+from fixtures_pipeline_tests.stores import SOFASCORE, empty, events, kept_open, query, table, tables
+from fixtures_pipeline_tests.stores import UTC as ZONE
+from fixtures_pipeline_tests.strategies import (
+    History,
+    damage,
+    days_of,
+    histories,
+    json_values,
+    leisurely,
+    mutate,
+    paths,
+    sparing,
+    tell,
 )
 
+MAPPINGS = [name for name in PROVIDERS if name != "sample"]  # which has Sofascore's
 
-def fresh_store() -> FixtureStore:
-    return FixtureStore(Path(tempfile.mkdtemp()) / "fixtures.duckdb", SOFASCORE, UTC)
+
+@pytest.fixture
+def session(store: FixtureStore) -> Iterator[FixtureStore]:
+    """Return a store whose file is opened once for all examples of a test."""
+    with kept_open(store) as opened:
+        yield opened
 
 
 def settle(store: FixtureStore, outcome: Outcome) -> None:
     """Store an outcome and assert that it is the only thing that became of the day."""
-    [stored] = store.load([outcome])
-    failed = isinstance(stored.outcome, DayFailed)
-    assert [row["date"] for row in table(store, "fixture_errors")] == [outcome.day] * failed
-    assert [row["date"] for row in table(store, "fixture_days")] == [outcome.day] * (not failed)
-    assert_rules(store)
+    empty(store)
+    [stored] = store.put([outcome])
+    # What the judge lets pass is good enough for the database.
+    assert stored.outcome == outcome
+    failed = isinstance(outcome, DayFailed)
+    answers, errors = tables(store, "fixture_days", "fixture_errors", columns="date")
+    assert [row["date"] for row in errors] == [outcome.day] * failed
+    assert [row["date"] for row in answers] == [outcome.day] * (not failed)
+
+
+# Answers
 
 
 @leisurely
-@given(st.text())
-def test_any_text_as_a_body(body: str) -> None:
-    assert isinstance(JUDGE.judge(DAY, body.encode()), DayFailed | DayLoaded)
+@given(body=st.binary() | st.text().map(str.encode))
+def test_any_bytes_as_a_body(body: bytes, judged: Judged, session: FixtureStore) -> None:
+    outcome = judged(MONDAY, body)
+    assert isinstance(outcome, DayFailed)
+    # Some of them are JSON.
+    types = {ErrorType.JSON_DECODE_ERROR, ErrorType.DATA_STRUCTURE_ERROR, ErrorType.DEFAULT_DATA_ERROR}
+    assert outcome.error_type in types
+    settle(session, outcome)
 
 
 @leisurely
-@given(json_values)
-def test_any_json_as_a_body(value: Any) -> None:
-    outcome = JUDGE.judge(DAY, json.dumps(value).encode())
+@given(value=json_values)
+def test_any_json_as_a_body(value: Any, judged: Judged, session: FixtureStore) -> None:
+    outcome = judged(MONDAY, json.dumps(value).encode())
     assert isinstance(outcome, DayFailed)
     assert outcome.error_type in {ErrorType.DATA_STRUCTURE_ERROR, ErrorType.DEFAULT_DATA_ERROR}
+    settle(session, outcome)
 
 
 @leisurely
-@given(st.lists(json_values, max_size=5))
-def test_any_list_of_events(listed: list[Any]) -> None:
-    settle(fresh_store(), JUDGE.judge(DAY, json.dumps({"events": listed}).encode()))
-
-
-paths = st.lists(st.integers(min_value=0, max_value=40), min_size=1, max_size=5)
-
-
-def mutated(value: Any, path: list[int], new: Any) -> Any:
-    """Return a copy of a JSON value in which the part that `path` leads to is something else."""
-    if not path or not isinstance(value, dict | list) or not value:
-        return new
-    if isinstance(value, list):
-        at = path[0] % len(value)
-        return [mutated(part, path[1:], new) if n == at else part for n, part in enumerate(value)]
-    key = sorted(value)[path[0] % len(value)]
-    return {name: mutated(part, path[1:], new) if name == key else part for name, part in value.items()}
+@given(listed=st.lists(json_values, max_size=5))
+def test_any_list_of_events(listed: list[Any], judged: Judged, session: FixtureStore) -> None:
+    settle(session, judged(MONDAY, json.dumps({"events": listed}).encode()))
+    assert_rules(session)
 
 
 @leisurely
-@given(paths, json_values)
-def test_any_part_of_a_good_answer_may_be_something_else(path: list[int], new: Any) -> None:
-    answer = mutated(json.loads(good_body(DAY)), [0, *path], new)
-    settle(fresh_store(), JUDGE.judge(DAY, json.dumps(answer).encode()))
+@given(body=damage(good_body(MONDAY)))
+def test_any_damaged_or_truncated_answer(body: bytes, judged: Judged, session: FixtureStore) -> None:
+    settle(session, judged(MONDAY, body))
+    assert_rules(session)
 
 
-@leisurely
+@pytest.mark.parametrize("name", MAPPINGS)
+def test_any_part_of_a_good_answer_may_be_something_else(name: str, make_store: MakeStore) -> None:
+    store = make_store("fixtures.duckdb", PROVIDERS[name])
+    judge = Judge(PROVIDERS[name], ZONE)
+    good = json.loads(BODIES[name](MONDAY))
+
+    @leisurely
+    @given(path=paths, new=json_values)
+    def check(path: list[int], new: Any) -> None:
+        settle(store, judge.judge(MONDAY, json.dumps(mutate(good, path, new)).encode()))
+
+    with kept_open(store):
+        check()
+
+
+@sparing
 @given(data=st.data())
-def test_any_mutation_of_a_recorded_day(data: st.DataObject, real_days: dict[date, bytes]) -> None:
+def test_any_mutation_of_a_recorded_day(
+    data: st.DataObject, judged: Judged, session: FixtureStore, real_days: dict[date, bytes]
+) -> None:
     day = date(2025, 12, 25)
     answer = json.loads(real_days[day])
     for _ in range(data.draw(st.integers(1, 4))):
-        answer = mutated(answer, [0, *data.draw(paths)], data.draw(json_values))
-    settle(fresh_store(), JUDGE.judge(day, json.dumps(answer).encode()))
+        answer = mutate(answer, [0, *data.draw(paths)], data.draw(json_values))
+    settle(session, judged(day, json.dumps(answer).encode()))
+    assert_rules(session)
 
 
-@leisurely
-@given(cut=st.integers(min_value=0, max_value=5000), junk=st.text(max_size=3))
-def test_any_truncated_or_damaged_answer(cut: int, junk: str) -> None:
-    body = good_body(DAY).decode()
-    settle(fresh_store(), JUDGE.judge(DAY, (body[:cut] + junk).encode()))
+# Histories
 
 
-#: A history: which days are loaded with which answer (events listed with which shift in days), or fail.
-histories = st.lists(
-    st.tuples(
-        st.integers(0, 3),
-        st.none() | st.dictionaries(st.integers(1, 12), st.integers(-1, 4), min_size=0, max_size=8),
-    ),
-    min_size=1,
-    max_size=8,
-)
-
-
-def outcomes_of(history: list[tuple[int, dict[int, int] | None]]) -> list[Outcome]:
-    made: list[Outcome] = []
-    for offset, listed in history:
-        day = DAY + timedelta(days=offset)
-        if listed is None:
-            made.append(DayFailed(day, ErrorType.TIMEOUT_ERROR, "Too slow."))
-        else:
-            body = [event(number, START + shift * 86400) for number, shift in listed.items()]
-            made.append(JUDGE.judge(day, json.dumps({"events": body}).encode()))
-    return made
-
-
-@leisurely
-@given(histories)
-def test_the_rules_hold_after_every_load_of_any_history(history: list[tuple[int, dict[int, int] | None]]) -> None:
-    store = fresh_store()
-    for outcome in outcomes_of(history):
-        store.load([outcome])
+@sparing
+@given(history=histories)
+def test_the_rules_hold_after_every_load_of_any_history(history: History, judged: Judged, store: FixtureStore) -> None:
+    """As it really is: the file is opened for each load."""
+    empty(store)
+    for outcome in tell(history, judged):
+        store.put([outcome])
         assert_rules(store)
 
 
-@leisurely
-@given(histories)
-def test_loading_a_history_twice_equals_loading_it_once(history: list[tuple[int, dict[int, int] | None]]) -> None:
-    once, twice = fresh_store(), fresh_store()
-    for outcome in outcomes_of(history):
-        once.load([outcome])
-        twice.load([outcome])
-        twice.load([outcome])
-    for name, columns in (
-        ("fixture_days", "* EXCLUDE (created_at, updated_at)"),
-        ("fixtures", "* EXCLUDE (updated_at)"),
-        ("fixture_errors", "data_id, error_type, error_message"),
-    ):
-        assert table(once, name, columns) == table(twice, name, columns)
+@sparing
+@given(history=histories)
+def test_loading_a_history_twice_equals_loading_it_once(
+    history: History, judged: Judged, session: FixtureStore
+) -> None:
+    def load(times: int) -> list[list[dict[str, Any]]]:
+        empty(session)
+        for outcome in tell(history, judged):
+            for _ in range(times):
+                session.put([outcome])
+                assert_rules(session)
+        return [
+            table(session, "fixture_days", "* EXCLUDE (created_at, updated_at)"),
+            table(session, "fixtures", "* EXCLUDE (updated_at)"),
+            table(session, "fixture_errors", "data_id, error_type, error_message"),
+        ]
+
+    assert load(times=2) == load(times=1)
 
 
-@leisurely
+@sparing
 @given(
-    st.dictionaries(st.integers(0, 5), st.sets(st.integers(1, 500), min_size=2, max_size=6), min_size=1), st.randoms()
+    days=st.dictionaries(st.integers(0, 5), st.sets(st.integers(1, 500), min_size=2, max_size=6), min_size=1),
+    shuffle=st.randoms(),
 )
 def test_the_order_of_loading_does_not_matter_while_no_event_moves(
-    days: dict[int, set[int]], shuffle: random.Random
+    days: dict[int, set[int]], shuffle: random.Random, judged: Judged, session: FixtureStore
 ) -> None:
     """Neighbours list each other's events; each has one kickoff."""
-    ids = {(offset, number): offset * 1000 + number for offset, numbers in days.items() for number in numbers}
-    listed = [event(key, START + offset * 86400 + 3600) for (offset, _), key in ids.items()]
-    history: list[Outcome] = [
-        JUDGE.judge(DAY + timedelta(days=offset), json.dumps({"events": listed}).encode()) for offset in days
+    listed = [
+        event(offset * 1000 + number, noon(MONDAY + timedelta(days=offset)))
+        for offset, numbers in days.items()
+        for number in numbers
     ]
-    sorted_store, shuffled_store = fresh_store(), fresh_store()
-    sorted_store.load(history)
-    shuffle.shuffle(history)
-    for outcome in history:
-        shuffled_store.load([outcome])
-    for name in ("fixture_days", "fixtures"):
-        columns = "* EXCLUDE (updated_at)" if name == "fixtures" else "* EXCLUDE (created_at, updated_at)"
-        assert table(sorted_store, name, columns) == table(shuffled_store, name, columns)
-    assert_rules(shuffled_store)
+    outcomes = [judged(MONDAY + timedelta(days=offset), body_of(listed)) for offset in days]
+
+    def load(*loads: list[Outcome]) -> list[list[dict[str, Any]]]:
+        empty(session)
+        for outcomes in loads:
+            session.put(outcomes)
+        assert_rules(session)
+        return [
+            table(session, "fixture_days", "* EXCLUDE (created_at, updated_at)"),
+            table(session, "fixtures", "* EXCLUDE (updated_at)"),
+        ]
+
+    at_once = load(outcomes)
+    shuffle.shuffle(outcomes)
+    assert load(*([outcome] for outcome in outcomes)) == at_once
 
 
-@leisurely
-@given(histories, st.integers(0, 3))
+@sparing
+@given(history=histories, offset=st.integers(0, 3))
 def test_a_failure_after_a_load_leaves_the_loaded_rows_identical(
-    history: list[tuple[int, dict[int, int] | None]], offset: int
+    history: History, offset: int, judged: Judged, session: FixtureStore
 ) -> None:
-    store = fresh_store()
-    for outcome in outcomes_of(history):
-        store.load([outcome])
-    before = table(store, "fixture_days"), table(store, "fixtures")
-    store.load([DayFailed(DAY + timedelta(days=offset), ErrorType.API_ERROR, "It broke.")])
-    assert (table(store, "fixture_days"), table(store, "fixtures")) == before
+    empty(session)
+    for outcome in tell(history, judged):
+        session.put([outcome])
+    before = tables(session, "fixture_days", "fixtures")
+    session.put([failure(MONDAY + timedelta(days=offset))])
+    assert tables(session, "fixture_days", "fixtures") == before
 
 
-def test_a_recorded_day_comes_back_from_the_store_as_it_was(real_days: dict[date, bytes]) -> None:
-    for day, body in real_days.items():
-        store = fresh_store()
-        store.load([JUDGE.judge(day, body)])
-        [row] = table(store, "fixture_days")
-        assert json.loads(row["data"]) == events(body)
+def test_a_recorded_day_comes_back_from_the_store_as_it_was(
+    real_days: dict[date, bytes], judged: Judged, store: FixtureStore
+) -> None:
+    store.put([judged(day, body) for day, body in real_days.items()])
+    stored = {row["date"]: json.loads(row["data"]) for row in table(store, "fixture_days")}
+    assert stored == {day: events(body) for day, body in real_days.items()}
+
+
+# Mappings and zones
+
+
+def test_the_order_in_which_a_mapping_lists_its_columns_changes_nothing(store: FixtureStore) -> None:
+    def load(names: list[str]) -> tuple[str | None, list[list[dict[str, Any]]]]:
+        store.provider = replace(SOFASCORE, columns={name: SOFASCORE.columns[name] for name in names})
+        [stored] = store.put([Judge(store.provider, ZONE).judge(MONDAY, good_body(MONDAY))])
+        # With the times of the last change: loading it again marks nothing as changed.
+        return stored.fixtures_version, tables(store, "fixtures", "superseded_fixtures")
+
+    @sparing
+    @given(names=st.permutations(list(SOFASCORE.columns)))
+    def check(names: list[str]) -> None:
+        assert load(names) == before
+
+    with kept_open(store):
+        before = load(list(SOFASCORE.columns))
+        check()
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "Africa/Casablanca",
+        "America/Havana",
+        "America/New_York",
+        "America/Sao_Paulo",
+        "Asia/Kathmandu",
+        "Atlantic/Azores",
+        "Australia/Lord_Howe",
+        "Europe/Berlin",
+        "Europe/Istanbul",
+        "Pacific/Apia",
+    ],
+)
+def test_a_day_owns_what_kicks_off_on_it_by_the_clocks_of_its_zone(key: str, make_store: MakeStore) -> None:
+    zone = ZoneInfo(key)
+    store = make_store("fixtures.duckdb", SOFASCORE, zone)
+    judge = Judge(SOFASCORE, zone)
+
+    @settings(leisurely, max_examples=8)
+    @given(day=days_of(zone))
+    def check(day: date) -> None:
+        # Clocks change, and days begin, at a quarter of an hour in UTC: just before, at, and just after.
+        midnight = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+        quarters = range(midnight - 15 * 3600, midnight + 40 * 3600, 900)
+        moments = [quarter + second for quarter in quarters for second in (-1, 0, 1)]
+        days_by_clock = {moment: datetime.fromtimestamp(moment, UTC).astimezone(zone).date() for moment in moments}
+        body = body_of([{"id": moment, "startTimestamp": moment} for moment in moments])
+        near = [day, day + timedelta(days=1)]
+        store.put([judge.judge(one, body) for one in near])
+        rows = query(store, "SELECT event_id, date FROM fixtures WHERE list_contains($near, date)", {"near": near})
+        found = {row["event_id"]: row["date"] for row in rows}
+        assert found == {moment: own for moment, own in days_by_clock.items() if own in near}
+
+    with kept_open(store):
+        check()
+    [rule] = [rule for rule in RULES if rule.name == "days_match_answers"]
+    assert find_offending_rows(store, rule, None, datetime.now(UTC)) == []

@@ -5,6 +5,7 @@ import json
 import re
 import statistics
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -15,16 +16,16 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pandas
 import pytest
+from time_machine import travel
 
-from fixtures_pipeline import store as store_module
+from fixtures_pipeline.errors import ErrorType
 from fixtures_pipeline.judge import Judge
 from fixtures_pipeline.loading import load_days
-from fixtures_pipeline.outcome import DayFailed, DayLoaded, ErrorType, Outcome
+from fixtures_pipeline.outcome import DayFailed, DayLoaded, Outcome
 from fixtures_pipeline.settings import Settings
-from fixtures_pipeline.store import FixtureStore
-from fixtures_pipeline_tests.conftest import SOFASCORE, set_clock
 from fixtures_pipeline_tests.fault_server import body_of, event
 from fixtures_pipeline_tests.oracle import assert_rules
+from fixtures_pipeline_tests.stores import SOFASCORE, kept_open, query, store_at
 
 PAGE = (Path(__file__).parents[1] / "docs" / "queries.md").read_text(encoding="utf-8")
 SECTIONS = dict(section.split("\n", 1) for section in PAGE.split("\n## ")[1:])
@@ -134,22 +135,20 @@ LISTED_TOO = {date(2025, 2, 16): [COMEBACK], date(2025, 3, 19): [SOME_DAY], date
 class History:
     """Loads that happened at moments of the test's own."""
 
-    def __init__(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.store = FixtureStore(path, SOFASCORE, ZoneInfo("UTC"), lock_timeout=5)
+    def __init__(self, path: Path) -> None:
+        self.store = store_at(path)
         #: When, whether it loaded, and milliseconds.
         self.attempts: list[tuple[datetime, bool, int]] = []
-        self._now = NOW
-        set_clock(monkeypatch, lambda: self._now, store_module)
+        self._judge = Judge(SOFASCORE, ZoneInfo("UTC"))
 
     def loaded(self, moment: str, *listed: dict[str, Any], elapsed_ms: int = 100) -> None:
         """Load each day on which one of these matches falls; each takes longer than the one before."""
         days: dict[date, list[dict[str, Any]]] = {}
         for one in listed:
             days.setdefault(datetime.fromtimestamp(one["startTimestamp"], UTC).date(), []).append(one)
-        judge = Judge(SOFASCORE, ZoneInfo("UTC"))
         outcomes = []
         for n, (one_day, own) in enumerate(days.items()):
-            outcome = judge.judge(one_day, body_of([*own, *self._fill(one_day), *LISTED_TOO.get(one_day, [])]))
+            outcome = self._judge.judge(one_day, body_of([*own, *self._fill(one_day), *LISTED_TOO.get(one_day, [])]))
             assert isinstance(outcome, DayLoaded)
             outcomes.append(replace(outcome, elapsed_ms=elapsed_ms + 40 * n))
         self._load(moment, outcomes)
@@ -159,15 +158,15 @@ class History:
 
     def empty_day(self, moment: str, one_day: str, elapsed_ms: int = 100) -> None:
         """Load a day on which nothing of interest is played."""
-        outcome = Judge(SOFASCORE, ZoneInfo("UTC")).judge(day(one_day), body_of(self._fill(day(one_day))))
+        outcome = self._judge.judge(day(one_day), body_of(self._fill(day(one_day))))
         assert isinstance(outcome, DayLoaded)
         self._load(moment, [replace(outcome, elapsed_ms=elapsed_ms)])
 
     def _load(self, moment: str, outcomes: list[Any]) -> None:
-        self._now = at(moment)
         loads: list[Outcome] = outcomes
-        self.store.load(loads)
-        self.attempts += [(self._now, isinstance(one, DayLoaded), one.elapsed_ms) for one in loads]
+        with travel(at(moment), tick=False):
+            self.store.put(loads)
+        self.attempts += [(at(moment), isinstance(one, DayLoaded), one.elapsed_ms) for one in loads]
 
     @staticmethod
     def _fill(one_day: date) -> list[dict[str, Any]]:
@@ -182,8 +181,9 @@ class History:
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Iterator[History]:
     """Return the history that the expected answers are about."""
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        made = History(tmp_path_factory.mktemp("queries") / "fixtures.duckdb", monkeypatch)
+    with ExitStack() as opened:
+        made = History(tmp_path_factory.mktemp("queries") / "fixtures.duckdb")
+        opened.enter_context(kept_open(made.store))
         # The eighth week before NOW begins in Istanbul at 21:00 on a Sunday in UTC.
         made.empty_day("01-19 20:59", "01-17", elapsed_ms=5000)
         made.empty_day("01-19 21:01", "01-18", elapsed_ms=600)
@@ -261,7 +261,7 @@ EXPECTED: dict[str, Rows] = {
         (local("03-12 01:30"), EF, DR, "finished", 1, 0),
         (local("03-12 23:30"), NU, DR, "scheduled", None, None),
     ],
-    "The next kick-offs of a team": [
+    "The next kickoffs of a team": [
         (local("03-12 23:30"), LEAGUE, NU, DR),
         (local("03-13 00:30"), LEAGUE, VS, NU),
         (local("03-15 18:00"), LEAGUE, NU, EF),
@@ -332,7 +332,7 @@ EXPECTED: dict[str, Rows] = {
 
 @pytest.mark.parametrize("heading", EXPECTED)
 def test_the_answer_is_right_whatever_the_zone_of_the_machine(history: History, heading: str, machine: str) -> None:
-    assert asked(history.store.path, heading, machine) == EXPECTED[heading]
+    assert asked(history.store.database.path, heading, machine) == EXPECTED[heading]
 
 
 def test_every_day_of_the_month_is_loaded_failed_stale_or_missing(history: History, machine: str) -> None:
@@ -343,7 +343,7 @@ def test_every_day_of_the_month_is_loaded_failed_stale_or_missing(history: Histo
         state = {(True, True): "stale", (True, False): "loaded", (False, True): "failed", (False, False): "missing"}
         word = state[n in loaded, failed]
         expected.append((date(2025, 3, n), word, "API_ERROR" if failed else None, 1 if failed else None))
-    assert asked(history.store.path, "Days of a month: loaded, failed or missing", machine) == expected
+    assert asked(history.store.database.path, "Days of a month: loaded, failed or missing", machine) == expected
 
 
 def test_the_weeks_of_the_api_are_those_of_an_independent_count(history: History, machine: str) -> None:
@@ -366,14 +366,14 @@ def test_the_weeks_of_the_api_are_those_of_an_independent_count(history: History
         expected.append((monday, len(attempts), failed, median, cut if cut is None else round(cut)))
     assert len(expected) == 8
     assert any(median != p95 for *_, median, p95 in expected)
-    assert asked(history.store.path, "How long the API takes, and how reliable it is", machine) == expected
+    assert asked(history.store.database.path, "How long the API takes, and how reliable it is", machine) == expected
 
 
 def test_the_parquet_file_holds_the_fixtures(history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    asked(history.store.path, "Export to Parquet")
+    asked(history.store.database.path, "Export to Parquet")
     exported = duckdb.connect().execute("FROM 'fixtures.parquet'").fetchall()
-    stored = history.store.query("SELECT * FROM fixtures WHERE date >= DATE '2025-01-01' ORDER BY date, event_id")
+    stored = query(history.store, "SELECT * FROM fixtures WHERE date >= DATE '2025-01-01' ORDER BY date, event_id")
     assert exported == [tuple(row.values()) for row in stored]
     assert exported
 
@@ -382,7 +382,7 @@ def test_the_csv_file_holds_the_coming_week_by_the_clock_of_the_zone(
     history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    asked(history.store.path, "Export to CSV", machine)
+    asked(history.store.database.path, "Export to CSV", machine)
     with (tmp_path / "coming.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["local_kickoff", "country", "competition", "home_team", "away_team"]
@@ -421,20 +421,21 @@ def test_every_query_begins_with_what_is_asked_and_knows_one_word_for_this_momen
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the path of a database with sample data of the days around today and around NOW."""
+    """Return the path of a database with sample data of today and of the days around NOW."""
     path = tmp_path_factory.mktemp("sample") / "sample.duckdb"
-    days = [middle + timedelta(n) for middle in (datetime.now(UTC).date(), NOW.date()) for n in range(-12, 3)]
+    today = datetime.now(UTC).date()
+    days = [today, *(NOW.date() + timedelta(days=n) for n in range(-12, 3))]
     for _ in load_days(Settings.load(provider="sample", db=path), days):
         pass
     return path
 
 
-@pytest.fixture
-def empty(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the path of a database with all tables and nothing in them."""
-    store = FixtureStore(tmp_path / "empty.duckdb", SOFASCORE, ZoneInfo("UTC"))
-    store.load([])
-    return store.path
+    store = store_at(tmp_path_factory.mktemp("empty") / "empty.duckdb")
+    store.put([])
+    return store.database.path
 
 
 @pytest.mark.parametrize("heading", QUERIES)
@@ -513,12 +514,12 @@ class TestPandas:
     def test_a_query_becomes_a_data_frame_and_the_file_is_free_again(self, history: History) -> None:
         [code] = blocks("Opening the file", "python")
         sql = QUERIES["The form of a team"]
-        frame: pandas.DataFrame = self.execute(code)["answer"](sql, history.store.path)
+        frame: pandas.DataFrame = self.execute(code)["answer"](sql, history.store.database.path)
         assert frame.to_dict("records") == [{"form": "DWLWD", "scored": 8, "conceded": 3}]
-        duckdb.connect(str(history.store.path), config={"threads": 1}).close()
+        duckdb.connect(str(history.store.database.path), config={"threads": 1}).close()
 
     def test_whole_tables_are_worked_with(self, history: History, monkeypatch: pytest.MonkeyPatch) -> None:
-        of_sofascore(history.store.path, monkeypatch)
+        of_sofascore(history.store.database.path, monkeypatch)
         monkeypatch.setattr(pandas.Timestamp, "now", lambda zone: pandas.Timestamp(NOW).tz_convert(zone))
         [code] = blocks("With pandas", "python")
         made = self.execute(code)
@@ -546,8 +547,8 @@ class TestPandas:
 
 
 def test_the_answers_were_asked_of_what_a_provider_would_send(history: History) -> None:
-    rows = history.store.query(
-        "SELECT date, data FROM fixture_days WHERE date IN (DATE '2025-02-15', DATE '2025-02-16')"
+    rows = query(
+        history.store, "SELECT date, data FROM fixture_days WHERE date IN (DATE '2025-02-15', DATE '2025-02-16')"
     )
     listing = {row["date"] for row in rows if COMEBACK["id"] in {one["id"] for one in json.loads(row["data"])}}
     assert listing == {day("02-15"), day("02-16")}

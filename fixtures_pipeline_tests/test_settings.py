@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+from functools import cached_property
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
-from fixtures_pipeline.settings import PROJECT_ROOT, Settings, SettingsError
+from fixtures_pipeline.errors import SettingsError
+from fixtures_pipeline.settings import PROJECT_ROOT, Settings
 
 
 @pytest.mark.parametrize(
@@ -68,6 +71,26 @@ def test_without_any_setting_the_sample_provider_is_used() -> None:
 
 def test_each_provider_has_a_database_of_its_own() -> None:
     assert Settings.load(provider="football-data").database.name == "football-data.duckdb"
+
+
+def test_a_copy_with_other_values_keeps_nothing_that_followed_from_the_old_ones(tmp_path: Path) -> None:
+    names = [name for name, value in vars(Settings).items() if isinstance(value, property | cached_property)]
+
+    def follow(settings: Settings) -> dict[str, object]:
+        return {name: getattr(settings, name) for name in names}
+
+    old = Settings.load()
+    before = follow(old)
+    values = {
+        "provider": "football-data",
+        "db": tmp_path / "other.duckdb",
+        "timezone": "Europe/Istanbul",
+        "snapshot": tmp_path / "copy.duckdb",
+        "notify": SecretStr("ntfy://topic"),
+    }
+    after = follow(old.model_copy(update=values))
+    assert after == follow(Settings.load(**values))
+    assert [name for name in names if after[name] == before[name]] == []
 
 
 def test_settings_are_read_from_a_dotenv_file(tmp_path: Path) -> None:

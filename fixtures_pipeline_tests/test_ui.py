@@ -16,9 +16,10 @@ from playwright.sync_api import ConsoleMessage, Page, expect, sync_playwright
 
 from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.settings import Settings
-from fixtures_pipeline_tests.conftest import table
+from fixtures_pipeline.store.rules import RULES
 from fixtures_pipeline_tests.fault_server import FaultServer
-from fixtures_pipeline_tests.processes import ROOT, Dagster
+from fixtures_pipeline_tests.processes import ROOT, Dagster, until
+from fixtures_pipeline_tests.stores import table
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium")
 PICTURES = ROOT / "docs" / "images"
@@ -123,17 +124,16 @@ def test_a_click_on_a_failed_day_shows_its_error_type_and_message(page: Page, sa
     expect(page.get_by_text("Passed (17)")).to_be_visible()
     page.get_by_text(failed[-1], exact=True).first.click()
     expect(page.get_by_text("error_type")).to_be_visible()
-    expect(page.get_by_text("See docs/checks.md").first).to_be_visible()
+    expect(page.get_by_text("See docs/errors.md").first).to_be_visible()
     picture(page, "checks")
 
 
 def test_open_errors_are_a_table_with_what_to_do(page: Page) -> None:
     page.goto("/assets/fixture_errors?view=checks&checkDetail=no_open_errors")
-    expect(page.get_by_text("No day's latest fetch has failed").first).to_be_visible()
+    [rule] = [rule for rule in RULES if rule.name == "no_open_errors"]
+    expect(page.get_by_text(f"5 rows break this rule: {rule.sentence} {rule.remedy}").first).to_be_visible()
     expect(page.get_by_text("See docs/checks.md").first).to_be_visible()
     picture(page, "open_errors")
-    page.get_by_text("[Show Markdown]").first.click()
-    expect(page.get_by_text("Which days are failing?")).to_be_visible()
 
 
 def test_a_check_is_executed_alone(page: Page, dagster: Dagster) -> None:
@@ -141,7 +141,7 @@ def test_a_check_is_executed_alone(page: Page, dagster: Dagster) -> None:
     before = len(dagster.ask(runs)["runsOrError"]["results"])
     page.goto("/assets/fixtures?view=checks&checkDetail=unique_events")
     page.get_by_text("Execute", exact=True).last.click()
-    dagster.until(lambda: len(dagster.ask(runs)["runsOrError"]["results"]) > before, 30)
+    until(lambda: len(dagster.ask(runs)["runsOrError"]["results"]) > before, 30)
 
 
 def test_a_backfill_is_launched_through_the_materialize_dialog(page: Page, dagster: Dagster, sample: Settings) -> None:
@@ -156,7 +156,7 @@ def test_a_backfill_is_launched_through_the_materialize_dialog(page: Page, dagst
     expect(page.get_by_text("6 partitions", exact=True).first).to_be_visible()
     picture(page, "materialize")
     page.get_by_text("Launch backfill").click()
-    launched = dagster.until(lambda: backfills(dagster) - before, 30)
+    launched = until(lambda: backfills(dagster) - before, 30)
     dagster.ended(launched.pop())
     days = {row["date"] for row in table(open_store(sample), "load_log", "date")}
     assert first + timedelta(days=5) in days
@@ -171,7 +171,7 @@ def test_reexecution_from_failure_heals_the_day_whose_outage_is_over(
     expect(page.get_by_text("Failed", exact=True).first).to_be_visible()
     page.locator("button", has=page.get_by_label("expand_more")).first.click()
     page.get_by_text("Re-execute from failure").click()
-    launched = dagster.until(lambda: backfills(dagster) - before, 30)
+    launched = until(lambda: backfills(dagster) - before, 30)
     dagster.ended(launched.pop())
     still_failed = {row["date"] for row in table(open_store(sample), "fixture_errors", "date")}
     [healed] = failed - still_failed
@@ -196,7 +196,7 @@ def test_the_schedule_is_switched_on_and_its_tick_loads_the_days_around_today(
     page: Page, dagster: Dagster, sample: Settings
 ) -> None:
     switch_on(page, "schedules", "load_window")
-    dagster.was_switched_on_a_day_ago("load_window")
+    dagster.miss_a_tick("load_window")
     expect(page.get_by_text("1 run requested").first).to_be_visible(timeout=120_000)
     page.goto(str(page.locator("table a[href*='/runs/']").first.get_attribute("href")))
     expect(page.get_by_text("Success", exact=True).first).to_be_visible(timeout=120_000)

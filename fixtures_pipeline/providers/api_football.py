@@ -6,7 +6,7 @@ Errors come with status 200 as a rule: `errors` is a list when there are none an
 
 from datetime import date
 
-from fixtures_pipeline.providers.base import Provider, Request
+from fixtures_pipeline.providers.provider import Provider, Request
 
 _STRUCTURE = """{
     "fixture": {"id": "JSON", "timestamp": "JSON", "status": {"short": "VARCHAR"}},

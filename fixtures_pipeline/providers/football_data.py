@@ -9,7 +9,7 @@ from datetime import UTC, date, timedelta
 from zoneinfo import ZoneInfo
 
 from fixtures_pipeline.days import day_bounds
-from fixtures_pipeline.providers.base import Provider, Request
+from fixtures_pipeline.providers.provider import Provider, Request
 
 #: Longest wait that a header may ask for, in seconds: the quota is one of a minute.
 _LONGEST_PAUSE = 120

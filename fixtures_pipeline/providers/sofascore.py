@@ -6,7 +6,7 @@ A list for day D holds every event from D-14 h to D+36 h in UTC, so about half o
 
 from datetime import date
 
-from fixtures_pipeline.providers.base import Provider, Request
+from fixtures_pipeline.providers.provider import Provider, Request
 
 _STRUCTURE = """{
     "id": "JSON", "startTimestamp": "JSON", "winnerCode": "JSON", "isAwarded": "JSON",

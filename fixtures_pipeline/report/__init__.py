@@ -1,0 +1,1 @@
+"""The coverage report: its numbers, its page and its file."""

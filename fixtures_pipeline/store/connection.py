@@ -1,0 +1,108 @@
+"""A connection to one DuckDB file: waiting for it, saying who holds it, transactions, rows.
+
+Only the file and the session are known here. What the tables are is in `schema`, what is in them elsewhere.
+
+DuckDB lets one process write at a time and refuses everyone else meanwhile, so a connection is held for one short
+transaction and never while anything is fetched (https://duckdb.org/docs/stable/connect/concurrency).
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import tenacity
+
+from fixtures_pipeline.errors import StoreError, StoreLockedError
+from fixtures_pipeline.text import excerpt
+
+# A new block of rows for every load, never merged by the way: DuckDB would otherwise rewrite the last 122,880 rows of
+# a table, JSON and all, whenever one is added. `database` merges them when there are many
+# (https://github.com/duckdb/duckdb/pull/18829, https://github.com/duckdb/duckdb/pull/21769).
+_CONFIG = {"storage_compatibility_version": "v1.5.0", "vacuum_rebuild_indexes": 50_000, "max_vacuum_tasks": 0}
+
+#: Nobody's fault in the data: the disk is full, the file read-only, damaged or not ours.
+FILE_UNUSABLE = (duckdb.OperationalError, duckdb.InternalError, duckdb.CatalogException)
+
+
+@contextmanager
+def connect(
+    path: Path, *, read_only: bool, patience: float, unusable: tuple[type[duckdb.Error], ...] = FILE_UNUSABLE
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the file for as long as the context lasts; wait while another process has it.
+
+    Args:
+        path: The DuckDB file.
+        read_only: Whether nothing will be written; any number of processes can read at once.
+        patience: Seconds to wait.
+        unusable: Exceptions within the context that mean that the file itself cannot be used.
+
+    Raises:
+        StoreLockedError: another process held the file all the while.
+        StoreError: the file cannot be opened, or one of `unusable` came.
+    """
+    connection = _open(path, read_only=read_only, patience=patience)
+    try:
+        # Times come back in UTC, whatever the machine's zone.
+        connection.execute("SET TimeZone = 'UTC'")
+        yield connection
+    except unusable as error:
+        raise _explain(path, error) from error
+    finally:
+        # Not left to garbage collection: an exception that is still referenced would keep the file locked.
+        connection.close()
+
+
+def _open(path: Path, *, read_only: bool, patience: float) -> duckdb.DuckDBPyConnection:
+    waiting = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(_is_lock),
+        wait=tenacity.wait_random_exponential(multiplier=0.02, max=1),
+        stop=tenacity.stop_after_delay(patience),
+        reraise=True,
+    )
+    try:
+        return waiting(duckdb.connect, str(path), read_only=read_only, config=_CONFIG)
+    except duckdb.Error as error:
+        if not _is_lock(error):
+            raise _explain(path, error) from error
+        holder = re.search(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)", str(error))
+        who = f"{holder['program']} (process {holder['pid']})" if holder else "another process"
+        raise StoreLockedError(
+            f"{path} has been held by {who} for {patience:g} seconds. Close the file there (a DuckDB shell, a "
+            "notebook, a BI tool?) and start the run again."
+        ) from error
+
+
+def _is_lock(error: BaseException) -> bool:
+    text = str(error)
+    return isinstance(error, duckdb.IOException | duckdb.ConnectionException) and (
+        "Could not set lock" in text or "different configuration" in text
+    )
+
+
+def _explain(path: Path, error: Exception) -> StoreError:
+    return StoreError(
+        f"{path} cannot be used: {excerpt(str(error))} Check the free space and the permissions of the disk; nothing "
+        "in it was changed."
+    )
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Commit at the end of the context, or roll back if it raises."""
+    connection.begin()
+    try:
+        yield
+        connection.commit()
+    except BaseException:
+        with suppress(duckdb.Error):  # a commit that failed has ended the transaction already
+            connection.rollback()
+        raise
+
+
+def fetch_records(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """Return the rows of a result, each by column name."""
+    names = [column[0] for column in result.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]

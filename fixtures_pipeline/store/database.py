@@ -1,0 +1,173 @@
+"""The DuckDB file as a whole: sessions that write or read it, the copy for readers, the merging of its blocks.
+
+What is written is in `fixture_store` and `ownership`, what is asked in `questions`.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from fixtures_pipeline.errors import StoreError, StoreMissingError
+from fixtures_pipeline.providers.mapping import SQL_WORDS
+from fixtures_pipeline.store import schema
+from fixtures_pipeline.store.connection import connect, transaction
+
+_MERGE_TASKS = 100
+_LOG_BLOCKS = 32
+
+
+class FileDatabase:
+    """One DuckDB file that holds one provider's days of one time zone."""
+
+    def __init__(self, path: Path, provider: str, zone: ZoneInfo, *, lock_timeout: float) -> None:
+        """Name the file; nothing is opened or created before it is needed.
+
+        Args:
+            path: The DuckDB file; it and its folder are created at the first load.
+            provider: Name of the provider whose days it holds.
+            zone: Time zone in which its days begin and end.
+            lock_timeout: Seconds to wait for another process that holds the file.
+        """
+        self.path = path
+        self._belongs_to = (provider, str(zone))
+        self._lock_timeout = lock_timeout
+
+    @contextmanager
+    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the file for writing, made or migrated first if need be, with the words that mappings use.
+
+        Raises:
+            StoreError: it cannot be opened or written.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"The folder {self.path.parent} cannot be created: {error.strerror}. Check the folder above it and "
+                "the permissions, or name another file in FIXTURES_DB."
+            ) from error
+        if not self.path.exists():
+            self._create()
+        with connect(self.path, read_only=False, patience=self._lock_timeout, unusable=(duckdb.Error,)) as connection:
+            # A load is too small to be shared out: a second thread only touches memory of its own.
+            connection.execute("SET threads = 1")
+            schema.migrate(connection, self.path, *self._belongs_to)
+            _define_words(connection)
+            _merge_blocks(connection)
+            yield connection
+
+    def _create(self) -> None:
+        """Make the file under another name first: DuckDB cannot open one that it was killed in the middle of making."""
+        try:
+            with TemporaryDirectory(prefix=f".{self.path.name}.", dir=self.path.parent) as folder:
+                draft = Path(folder) / self.path.name
+                with connect(draft, read_only=False, patience=0, unusable=(duckdb.Error,)) as connection:
+                    schema.migrate(connection, draft, *self._belongs_to)
+                # Not renamed: that would replace what another process has made and filled in the meantime.
+                with suppress(FileExistsError):
+                    os.link(draft, self.path)
+        except (OSError, StoreError):
+            # No links on this file system, or no room: making it in place tells which.
+            return
+
+    @contextmanager
+    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Open the file for reading, with the words that mappings use.
+
+        Raises:
+            StoreMissingError: nothing has been loaded yet.
+            StoreError: it cannot be opened or read.
+        """
+        if not self.path.exists():
+            raise StoreMissingError(f"Nothing has been loaded yet: there is no {self.path}.")
+        with connect(self.path, read_only=True, patience=self._lock_timeout) as connection:
+            schema.require_current(connection, self.path, *self._belongs_to)
+            _define_words(connection)
+            yield connection
+
+    def copy(self, path: Path) -> None:
+        """Put a copy of the whole database at `path`, for readers who would otherwise keep others from writing.
+
+        A file there is replaced at once, so that a reader sees the old copy or the new one; anyone who has the old one
+        open keeps it. Nobody can write meanwhile: however many processes load days, a copy never follows a newer one.
+
+        Raises:
+            StoreError: the database cannot be opened, the copy not written, or `path` is a file of another kind; what
+                is there is as it was.
+        """
+        # Beside it: only within one disk is a file moved in one step.
+        unfinished = path.with_name(f"{path.name}.tmp")
+        with ExitStack() as afterwards, self.writing() as connection:
+            # From here on all that was committed is in the file, and nothing else.
+            connection.execute("CHECKPOINT")
+            try:
+                # Closed after the connection: closing a file anywhere in a process gives up the process's lock on it.
+                source = afterwards.enter_context(self.path.open("rb"))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                if not _may_be_replaced(path):
+                    raise StoreError(f"{path} is not a DuckDB file and is left alone: name another FIXTURES_SNAPSHOT.")
+                with unfinished.open("wb") as target:
+                    shutil.copyfileobj(source, target)
+                    target.flush()
+                    os.fsync(target.fileno())
+                # What somebody who opened the old copy for writing has left there does not fit the new one.
+                path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+                unfinished.replace(path)
+            except OSError as error:
+                with suppress(OSError):
+                    unfinished.unlink()
+                raise StoreError(
+                    f"The copy {path} (FIXTURES_SNAPSHOT) cannot be written: {error.strerror}. Check its folder, the "
+                    "free space and the permissions; an older copy is as it was, and the database has what was loaded."
+                ) from error
+
+
+def _define_words(connection: duckdb.DuckDBPyConnection) -> None:
+    for word in SQL_WORDS:
+        connection.execute(f"CREATE TEMP MACRO {word}")
+
+
+def _may_be_replaced(path: Path) -> bool:
+    """Say whether there is no file at `path`, an empty one, or a DuckDB file (https://duckdb.org/docs/internals/storage)."""
+    if not path.is_file():
+        return True
+    with path.open("rb") as file:
+        beginning = file.read(12)
+    return beginning == b"" or beginning.endswith(b"DUCK")
+
+
+def _merge_blocks(connection: duckdb.DuckDBPyConnection) -> None:
+    """Merge the blocks that loads leave behind, when there are so many that it pays."""
+    blocks, _ = _count_blocks(connection, "load_log")
+    if blocks > _LOG_BLOCKS:
+        # By hand, as merging would rewrite the large tables with it.
+        with transaction(connection):
+            connection.execute("CREATE TEMP TABLE merged AS FROM load_log")
+            connection.execute("DELETE FROM load_log")
+            connection.execute("INSERT INTO load_log FROM merged")
+        connection.execute("DROP TABLE merged")
+    blocks, rows = _count_blocks(connection, "fixture_days")
+    # Merging rewrites the table. It pays with a block for every fifty days, or when a fifth of the rows are deleted
+    # ones; a small table is not worth it.
+    [(days,)] = connection.execute("SELECT count(*) FROM fixture_days").fetchall()
+    if blocks > 16 + days / 50 or rows > 100 + days * 1.25:
+        connection.execute(f"SET max_vacuum_tasks = {_MERGE_TASKS}")
+
+
+def _count_blocks(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int]:
+    """Return in how many blocks of rows a table is stored, and how many rows these have, deleted ones included."""
+    [(blocks, rows)] = connection.execute(
+        """
+        SELECT count(DISTINCT row_group_id), coalesce(sum(count), 0)
+        FROM pragma_storage_info($table)
+        WHERE column_name = 'data_id' AND segment_type <> 'VALIDITY'
+        """,
+        {"table": table},
+    ).fetchall()
+    return blocks, rows

@@ -1,0 +1,267 @@
+"""Every question that is asked of the store, by name.
+
+What writes is in `fixture_store` and `ownership`. What the answers mean to people is for the callers: checks, sensors,
+the report.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any, Protocol
+from zoneinfo import ZoneInfo
+
+import duckdb
+
+from fixtures_pipeline.days import day_bounds
+from fixtures_pipeline.outcome import DayState, OpenError
+from fixtures_pipeline.providers.mapping import OPEN_STATUSES, select_stored
+from fixtures_pipeline.providers.provider import Provider
+from fixtures_pipeline.store.connection import fetch_records
+from fixtures_pipeline.store.database import FileDatabase
+from fixtures_pipeline.store.rules import Rule
+from fixtures_pipeline.store.tables import COLUMNS
+
+if TYPE_CHECKING:
+    import pandas
+
+#: Stored answers that are read at once: DuckDB would otherwise have up to 2,048 of them in memory.
+_DAYS_AT_ONCE = 32
+
+#: Types of columns that DuckDB hands to pandas now as one type, now as another, depending on whether a NULL is there.
+_PANDAS_TYPES = {"INTEGER": "Int32", "BIGINT": "Int64"}
+
+
+class Store(Protocol):
+    """What a question needs to know of a store."""
+
+    database: FileDatabase
+    provider: Provider
+    zone: ZoneInfo
+
+
+# Within a session
+
+
+def read_states(connection: duckdb.DuckDBPyConnection, days: Sequence[date] | None) -> list[DayState]:
+    """Return what the database holds for each of `days` that it knows (None: for all), in order."""
+    return [
+        DayState(
+            row["date"],
+            row["loaded_at"],
+            row["events"] or 0,
+            row["fixtures"] or 0,
+            bool(row["in_progress"]),
+            OpenError(
+                row["error_type"],
+                row["error_message"],
+                row["http_status"],
+                row["events_in_error"],
+                row["attempts"],
+                row["failing_since"],
+                row["failed_at"],
+                row["retry_at"],
+            )
+            if row["error_type"] is not None
+            else None,
+        )
+        for row in fetch_records(connection.execute(_STATES, {"days": None if days is None else list(days)}))
+    ]
+
+
+_STATES = """
+    SELECT
+        date,
+        fixture_days.count AS events,
+        fixture_days.in_progress,
+        fixture_days.updated_at AS loaded_at,
+        own.fixtures,
+        fixture_errors.error_type,
+        fixture_errors.error_message,
+        fixture_errors.http_status,
+        fixture_errors.attempts,
+        fixture_errors.count AS events_in_error,
+        fixture_errors.created_at AS failing_since,
+        fixture_errors.updated_at AS failed_at,
+        fixture_errors.retry_at
+    FROM (
+        SELECT date, count, in_progress, updated_at FROM fixture_days
+        WHERE $days IS NULL OR date IN (SELECT unnest($days))
+    ) AS fixture_days
+    FULL JOIN (
+        SELECT * EXCLUDE (data) FROM fixture_errors WHERE $days IS NULL OR date IN (SELECT unnest($days))
+    ) AS fixture_errors USING (date)
+    LEFT JOIN (
+        SELECT date, count(*) AS fixtures FROM fixtures
+        WHERE $days IS NULL OR date IN (SELECT unnest($days))
+        GROUP BY date
+    ) AS own USING (date)
+    ORDER BY date
+"""
+
+
+def count_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Return the rows of each of the three tables of days."""
+    [rows] = fetch_records(
+        connection.execute(
+            """
+            SELECT
+                (SELECT count(*) FROM fixture_days) AS fixture_days,
+                (SELECT count(*) FROM fixtures) AS fixtures,
+                (SELECT count(*) FROM fixture_errors) AS fixture_errors
+            """
+        )
+    )
+    return rows
+
+
+# Of a store; each opens the file once and raises
+#   StoreMissingError: nothing has been loaded yet,
+#   StoreError: the database cannot be read.
+
+
+def find_states(store: Store, days: Sequence[date] | None) -> list[DayState]:
+    """Return what the store holds for each of `days` that it knows (None: for all), in order."""
+    with store.database.reading() as connection:
+        return read_states(connection, days)
+
+
+def list_asked_days(store: Store) -> list[date]:
+    """Return every day that was ever asked for, in order."""
+    rows = _ask(store, "SELECT date FROM fixture_days UNION SELECT date FROM fixture_errors ORDER BY date")
+    return [row["date"] for row in rows]
+
+
+def list_failing_days(store: Store) -> list[date]:
+    """Return every day whose latest fetch failed, in order."""
+    return [row["date"] for row in _ask(store, "SELECT date FROM fixture_errors ORDER BY date")]
+
+
+def list_open_errors(store: Store, since: date) -> list[dict[str, Any]]:
+    """Return `date`, `attempts`, `updated_at` and `retry_at` of the days from `since` on that are failing, in order."""
+    return _ask(
+        store,
+        "SELECT date, attempts, updated_at, retry_at FROM fixture_errors WHERE date >= $since ORDER BY date",
+        {"since": since},
+    )
+
+
+def list_days_in_progress(store: Store, first: date, last: date, soon: datetime) -> list[date]:
+    """Return the days from `first` to `last` with an event that begins before `soon` and can still change, in order."""
+    rows = _ask(
+        store,
+        """
+        SELECT date FROM fixture_days
+        WHERE in_progress AND date BETWEEN $first AND $last
+            AND date NOT IN (SELECT date FROM fixture_errors)
+            AND date IN (
+                SELECT date FROM fixtures
+                WHERE list_contains($open_statuses, status)
+                    AND (kickoff IS NULL OR kickoff < $soon)
+            )
+        ORDER BY date
+        """,
+        {"first": first, "last": last, "soon": soon, "open_statuses": list(OPEN_STATUSES)},
+    )
+    return [row["date"] for row in rows]
+
+
+def summarize_days(store: Store) -> list[dict[str, Any]]:
+    """Return each day that was ever asked for, with what the coverage report shows of it, in order.
+
+    Each row has `day`, `events` (its rows in `fixtures`; NULL if it never loaded), `open` (those that can still
+    change), `in_progress`, `error_type`, `error_message` and `attempts`. The stored answers are not read, so that
+    twenty years are cheap.
+    """
+    return _ask(
+        store,
+        """
+        SELECT
+            date AS day, if(data_id IS NULL, NULL, coalesce(events, 0)) AS events, coalesce(open, 0) AS open,
+            coalesce(in_progress, false) AS in_progress, error_type, error_message, attempts
+        FROM (SELECT date, data_id, in_progress FROM fixture_days)
+        FULL JOIN (SELECT date, error_type, error_message, attempts FROM fixture_errors) USING (date)
+        LEFT JOIN (
+            SELECT
+                date, count(*) AS events,
+                count(*) FILTER (list_contains($open_statuses, status)) AS open
+            FROM fixtures
+            GROUP BY date
+        ) USING (date)
+        ORDER BY date
+        """,
+        {"open_statuses": list(OPEN_STATUSES)},
+    )
+
+
+def find_offending_rows(store: Store, rule: Rule, days: Sequence[date] | None, now: datetime) -> list[dict[str, Any]]:
+    """Return the rows that break a rule, of the rule's own columns.
+
+    Args:
+        store: Where the tables are.
+        rule: The rule.
+        days: The days that it is asked about; None for all days.
+        now: This moment.
+    """
+    listed = None if days is None else list(days)
+    given = {"days": listed, "now": now}
+    with store.database.reading() as connection:
+        if rule.reads_answers:
+            _list_answers(connection, store, listed)
+        used = {name: value for name, value in given.items() if f"${name}" in rule.query}
+        return fetch_records(connection.execute(rule.query, used))
+
+
+def _list_answers(connection: duckdb.DuckDBPyConnection, store: Store, days: list[date] | None) -> None:
+    """Make the table `listed_fixtures`: `date` and `event_id` of what stored answers list for their own day."""
+    connection.execute("CREATE TEMP TABLE listed_fixtures (date DATE, event_id BIGINT)")
+    source = """
+        fixture_days JOIN (
+            SELECT unnest($listed) AS date, unnest($starts) AS starts, unnest($ends) AS ends
+        ) USING (date)
+        WHERE date BETWEEN $first AND $last
+    """
+    insert = f"""
+        INSERT INTO listed_fixtures
+        SELECT date, event_id FROM ({select_stored(store.provider, ("event_id", "kickoff"), source, ("date",))})
+        WHERE own
+    """
+    stored = connection.execute(
+        "SELECT date FROM fixture_days WHERE $days IS NULL OR list_contains($days, date) ORDER BY date", {"days": days}
+    ).fetchall()
+    for start in range(0, len(stored), _DAYS_AT_ONCE):
+        listed = [day for (day,) in stored[start : start + _DAYS_AT_ONCE]]
+        # In Python's time zones, as when it was loaded: DuckDB's may be of another year.
+        starts, ends = zip(*(day_bounds(day, store.zone) for day in listed), strict=True)
+        values = {"listed": listed, "starts": list(starts), "ends": list(ends)}
+        connection.execute(insert, values | {"first": listed[0], "last": listed[-1]})
+
+
+def read_table(store: Store, table: str) -> "pandas.DataFrame":
+    """Return one of the project's tables as a data frame, for notebooks.
+
+    The file is open only while the table is read. A frame has the same types whatever the rows hold: days are
+    `datetime64`, times `datetime64` in the store's time zone, whole numbers pandas' nullable integers.
+
+    Args:
+        store: Where the tables are.
+        table: One of `COLUMNS`.
+
+    Raises:
+        ValueError: there is no such table.
+    """
+    if table not in COLUMNS:
+        raise ValueError(f"There is no table {table!r}, only {', '.join(COLUMNS)}.")
+    times = [column.name for column in COLUMNS[table] if column.type == "TIMESTAMPTZ"]
+    # As times without a zone: pandas 3.1 warns on the way otherwise.
+    in_utc = ", ".join(f'timezone(\'UTC\', "{name}") AS "{name}"' for name in times)
+    with store.database.reading() as connection:
+        frame: pandas.DataFrame = connection.execute(f"SELECT * REPLACE ({in_utc}) FROM {table}").df()
+    for name in times:
+        frame[name] = frame[name].dt.tz_localize("UTC").dt.tz_convert(store.zone)
+    return frame.astype(
+        {column.name: _PANDAS_TYPES[column.type] for column in COLUMNS[table] if column.type in _PANDAS_TYPES}
+    )
+
+
+def _ask(store: Store, query: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+    with store.database.reading() as connection:
+        return fetch_records(connection.execute(query, parameters or {}))

@@ -1,0 +1,162 @@
+"""Rules that the tables must keep, each a query for the rows that break it.
+
+One declarative list, without Dagster: `checks` makes asset checks of it, docs/checks.md explains it. To add a rule, add
+it here and there.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+#: Offending rows that a rule names one by one; it counts all of them.
+ROWS_SHOWN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule of one table.
+
+    Attributes:
+        name: Name of the asset check.
+        asset: Table and asset that the rule is about.
+        severity: ERROR where data are wrong or missing, WARN where they look odd.
+        sentence: What must hold.
+        remedy: What to do when it does not.
+        query: Gives the offending rows. `$days` are the days of the run (NULL: all days), `$now` is this
+            moment.
+        reads_answers: Whether the query reads `listed_fixtures`: `date` and `event_id` of what the stored answers of
+            `$days` list for their own day.
+    """
+
+    name: str
+    asset: Literal["fixture_days", "fixtures", "fixture_errors"]
+    severity: Literal["ERROR", "WARN"]
+    sentence: str
+    remedy: str
+    query: str
+    reads_answers: bool = False
+
+
+RULES = (
+    Rule(
+        name="no_open_errors",
+        asset="fixture_errors",
+        severity="ERROR",
+        sentence="The latest fetch of every day succeeded.",
+        remedy="Read the type and message of the oldest day, fix the cause, then load the days again by hand or "
+        "switch on the sensor retry_failed_days.",
+        query="""
+            SELECT
+                date AS day, error_type, error_message, http_status, attempts, created_at AS failing_since,
+                updated_at, retry_at
+            FROM fixture_errors
+            ORDER BY created_at, date
+        """,
+    ),
+    Rule(
+        name="unique_events",
+        asset="fixtures",
+        severity="ERROR",
+        sentence="Every event appears exactly once.",
+        remedy="Something other than this project has written to the table: load the days listed here again.",
+        query="""
+            SELECT event_id, count(*) AS times, min(date) AS first_day, max(date) AS last_day
+            FROM fixtures
+            GROUP BY event_id
+            HAVING count(*) > 1
+            ORDER BY event_id
+        """,
+    ),
+    Rule(
+        name="days_match_answers",
+        asset="fixtures",
+        severity="ERROR",
+        sentence="Each loaded day has exactly the events that its stored answer lists for that day.",
+        remedy="Something other than this project has written to the tables: load the days listed here again.",
+        query="""
+            WITH kept AS (
+                SELECT date, event_id FROM fixtures WHERE $days IS NULL OR list_contains($days, date)
+                UNION ALL
+                SELECT date, event_id FROM superseded_fixtures WHERE $days IS NULL OR list_contains($days, date)
+            )
+            SELECT
+                date AS day,
+                count(*) FILTER (kept.event_id IS NULL) AS missing,
+                count(*) FILTER (listed.event_id IS NULL) AS surplus
+            FROM listed_fixtures AS listed FULL JOIN kept USING (date, event_id)
+            WHERE listed.event_id IS NULL OR kept.event_id IS NULL
+            GROUP BY date
+            ORDER BY date
+        """,
+        reads_answers=True,
+    ),
+    Rule(
+        name="finished_with_scores",
+        asset="fixtures",
+        severity="WARN",
+        sentence="Every finished event has a score.",
+        remedy="Providers often add scores later: load the days listed here again. Some scores never arrive.",
+        query="""
+            SELECT date AS day, event_id, home_team, away_team, competition, status_detail
+            FROM fixtures
+            WHERE status = 'finished' AND (home_score IS NULL OR away_score IS NULL)
+                AND ($days IS NULL OR list_contains($days, date))
+            ORDER BY date DESC, event_id
+        """,
+    ),
+    Rule(
+        name="past_kickoffs_open",
+        asset="fixtures",
+        severity="WARN",
+        sentence="No event that kicked off more than six hours ago is still scheduled or live.",
+        remedy="Load the days listed here again. The schedule refresh_days_in_progress does so automatically for today "
+        "and the two days before.",
+        query="""
+            SELECT date AS day, event_id, home_team, away_team, kickoff, status, status_detail
+            FROM fixtures
+            WHERE status IN ('scheduled', 'live') AND kickoff < $now - INTERVAL 6 HOUR
+            ORDER BY kickoff, event_id
+        """,
+    ),
+    Rule(
+        name="no_gaps",
+        asset="fixture_days",
+        severity="WARN",
+        sentence="No day is missing between the first and the last loaded day.",
+        remedy="Load the days listed here. Days that failed are not listed; they are in fixture_errors.",
+        query="""
+            WITH known AS (SELECT date FROM fixture_days UNION SELECT date FROM fixture_errors)
+            SELECT expected.day::DATE AS day
+            FROM (SELECT min(date) AS first, max(date) AS last FROM fixture_days) AS bounds,
+                generate_series(bounds.first, bounds.last, INTERVAL 1 DAY) AS expected (day)
+            WHERE expected.day::DATE NOT IN (SELECT date FROM known)
+            ORDER BY day
+        """,
+    ),
+    Rule(
+        name="volume_in_line",
+        asset="fixture_days",
+        severity="WARN",
+        sentence="Every day lists at least half as many events as is usual for its weekday.",
+        remedy="Look at the day. A winter break or an international week explains a low number; if the answer was cut "
+        "short, load the day again.",
+        query="""
+            WITH usual AS (
+                SELECT
+                    date, count,
+                    median(count) OVER (
+                        PARTITION BY isodow(date) ORDER BY date
+                        RANGE BETWEEN INTERVAL 56 DAY PRECEDING AND INTERVAL 56 DAY FOLLOWING
+                    ) AS usual,
+                    count(*) OVER (
+                        PARTITION BY isodow(date) ORDER BY date
+                        RANGE BETWEEN INTERVAL 56 DAY PRECEDING AND INTERVAL 56 DAY FOLLOWING
+                    ) AS compared
+                FROM fixture_days
+            )
+            SELECT date AS day, count AS events, usual
+            FROM usual
+            WHERE compared >= 5 AND count < usual / 2 AND ($days IS NULL OR list_contains($days, date))
+            ORDER BY date DESC
+        """,
+    ),
+)

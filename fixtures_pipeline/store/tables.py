@@ -1,0 +1,110 @@
+"""What the columns of the tables mean: one list for the Dagster UI, for docs/tables.md and for the tests.
+
+The tables themselves are made by `migrations/`; a test holds the two together.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table."""
+
+    name: str
+    type: str
+    description: str
+
+
+_DAY = (
+    Column("data_id", "VARCHAR", "The day without dashes, such as 20241103."),
+    Column("date", "DATE", "The day, in FIXTURES_TIMEZONE."),
+)
+_ANSWER = (
+    *_DAY,
+    Column("data", "JSON", "The complete list of events from the answer, including events of neighbouring days."),
+    Column("count", "INTEGER", "Number of events in data."),
+    Column(
+        "in_progress",
+        "BOOLEAN",
+        "Whether any event of the day can still change: scheduled, live, suspended or of unknown status.",
+    ),
+    Column("created_at", "TIMESTAMPTZ", "Time of the first load."),
+    Column("updated_at", "TIMESTAMPTZ", "Time of the latest load."),
+    Column("provider", "VARCHAR", "The provider that gave the answer."),
+)
+
+COLUMNS: dict[str, tuple[Column, ...]] = {
+    "fixture_days": _ANSWER,
+    "fixtures": (
+        Column("event_id", "BIGINT", "The provider's id of the event; unique in the table."),
+        Column(
+            "date",
+            "DATE",
+            "The day that owns the row: the day of the kickoff in FIXTURES_TIMEZONE, or the day it was listed under if "
+            "it has no kickoff.",
+        ),
+        Column("kickoff", "TIMESTAMPTZ", "When the event begins or began; NULL if the provider does not say."),
+        Column(
+            "status",
+            "VARCHAR",
+            "scheduled, live, finished, postponed, cancelled, abandoned, suspended, awarded, or unknown if this "
+            "project does not know the provider's word.",
+        ),
+        Column("status_detail", "VARCHAR", "The provider's own word for the status."),
+        Column("country", "VARCHAR", "Country or continent of the competition."),
+        Column("competition_id", "BIGINT", "The provider's id of the competition."),
+        Column("competition", "VARCHAR", "Name of the competition."),
+        Column("season", "VARCHAR", "The provider's label for the season, such as 25/26 or 2025."),
+        Column("round", "VARCHAR", "Name of the round, or its number."),
+        Column("home_team_id", "BIGINT", "The provider's id of the home team."),
+        Column("home_team", "VARCHAR", "Name of the home team."),
+        Column("away_team_id", "BIGINT", "The provider's id of the away team."),
+        Column("away_team", "VARCHAR", "Name of the away team."),
+        Column("home_score", "INTEGER", "Goals of the home team, excluding a shoot-out."),
+        Column("away_score", "INTEGER", "Goals of the away team, excluding a shoot-out."),
+        Column("home_penalties", "INTEGER", "Goals of the home team in a shoot-out."),
+        Column("away_penalties", "INTEGER", "Goals of the away team in a shoot-out."),
+        Column("winner", "VARCHAR", "home, away or draw, as the provider reports it; NULL if it does not."),
+        Column("provider", "VARCHAR", "The provider that listed the event."),
+        Column("updated_at", "TIMESTAMPTZ", "Time of the load that last changed anything in this row."),
+    ),
+    "fixture_errors": (
+        *_DAY,
+        Column("data", "JSON", "The offending answer if it is JSON, else NULL."),
+        Column("count", "INTEGER", "Number of events in the offending answer; 0 if it had none."),
+        Column(
+            "in_progress",
+            "BOOLEAN",
+            "Always false here; the column is there so that both day tables have the same columns.",
+        ),
+        Column("created_at", "TIMESTAMPTZ", "Time of the first of the consecutive failures."),
+        Column("updated_at", "TIMESTAMPTZ", "Time of the latest failure."),
+        Column("provider", "VARCHAR", "The provider that was asked."),
+        Column("error_type", "VARCHAR", "Type of the latest failure; docs/errors.md lists them."),
+        Column("error_message", "VARCHAR", "What was seen and what to do."),
+        Column("http_status", "INTEGER", "Status of the last response; NULL if there was none."),
+        Column("attempts", "INTEGER", "Number of consecutive failures."),
+        Column(
+            "retry_at",
+            "TIMESTAMPTZ",
+            "No use asking again before this time; year 9999 if asking again cannot help; NULL if nothing is known.",
+        ),
+    ),
+    "load_log": (
+        *_DAY,
+        Column("at", "TIMESTAMPTZ", 'When the attempt was stored. It is an SQL keyword: write "at", in quotes.'),
+        Column("outcome", "VARCHAR", "loaded or failed."),
+        Column("error_type", "VARCHAR", "Type of the failure; NULL for a day that loaded."),
+        Column("error_message", "VARCHAR", "What was seen and what to do; NULL for a day that loaded."),
+        Column("http_status", "INTEGER", "Status of the last response; NULL if there was none."),
+        Column("count", "INTEGER", "Number of events in the answer."),
+        Column("bytes", "BIGINT", "Size of the answer, uncompressed."),
+        Column(
+            "elapsed_ms",
+            "BIGINT",
+            "Milliseconds from the first request to the last byte, including retries and pauses.",
+        ),
+        Column("provider", "VARCHAR", "The provider that was asked."),
+        Column("run_id", "VARCHAR", "The Dagster run that asked; NULL outside Dagster."),
+    ),
+}

@@ -1,0 +1,143 @@
+"""What Dagster is told of one day: its materializations, and the result of its check."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from dagster import AssetCheckEvaluation, AssetKey, AssetRecordsFilter, DagsterInstance
+
+from fixtures_pipeline.dagster.events import describe_tables, evaluate_days
+from fixtures_pipeline.errors import ErrorType
+from fixtures_pipeline.outcome import NEVER, DayFailed, DayLoaded, DayState, OpenError, Stored
+from fixtures_pipeline_tests.runs import FIRST, RangeRun, check_alone, evaluations, plain
+
+NOON = datetime(2025, 3, 2, 12, tzinfo=UTC)
+ROWS = {"fixture_days": 60, "fixtures": 1800, "fixture_errors": 3}
+BROKEN = OpenError("API_ERROR", "It broke.", 503, 0, attempts=2, failing_since=NOON, failed_at=NOON, retry_at=None)
+
+
+def told(stored: Stored) -> dict[str, dict[str, Any]]:
+    """Return the metadata of each table's materialization, as plain values."""
+    return {one.asset_key.path[0]: plain(one.metadata) for one in describe_tables(stored, "sofascore")}
+
+
+class TestMaterializations:
+    LOADED = Stored(
+        DayLoaded(FIRST, b"{}", events=40, in_progress=True, size=9000, elapsed_ms=120),
+        DayState(FIRST, NOON, events=40, fixtures=30, in_progress=True),
+        before=BROKEN,
+        days_version="1a",
+        fixtures_version="2b",
+        rows=ROWS,
+    )
+    FAILED = Stored(
+        DayFailed(FIRST, ErrorType.API_ERROR, "It broke.", http_status=503, elapsed_ms=120),
+        DayState(FIRST, error=BROKEN),
+        rows=ROWS,
+    )
+
+    def test_of_a_day_that_loaded_tell_rows_events_bytes_and_time(self) -> None:
+        tables = told(self.LOADED)
+        fetched = {"provider": "sofascore", "events": 40, "bytes": 9000, "milliseconds": 120}
+        assert tables == {
+            "fixture_days": {
+                "dagster/partition_row_count": 1,
+                "dagster/row_count": 60,
+                "in_progress": True,
+                **fetched,
+            },
+            "fixtures": {"dagster/partition_row_count": 30, "dagster/row_count": 1800, **fetched},
+            "fixture_errors": {
+                "dagster/partition_row_count": 0,
+                "dagster/row_count": 3,
+                "healed": True,
+                "provider": "sofascore",
+            },
+        }
+
+    def test_are_of_one_day_and_of_its_content(self) -> None:
+        made = list(describe_tables(self.LOADED, "sofascore"))
+        assert {one.partition for one in made} == {"2025-03-01"}
+        assert [(one.tags or {})["dagster/data_version"] for one in made] == ["1a", "2b", "no error"]
+
+    def test_come_in_the_order_in_which_tables_depend_on_each_other(self) -> None:
+        """The UI calls a table out of date if its upstream was materialized later."""
+        assert list(told(self.LOADED))[:2] == ["fixture_days", "fixtures"]
+
+    def test_of_a_day_that_failed_tell_the_error_and_leave_the_other_tables_alone(self) -> None:
+        [(table, metadata)] = told(self.FAILED).items()
+        assert table == "fixture_errors"
+        assert metadata["dagster/partition_row_count"] == 1
+        assert (metadata["error_type"], metadata["error_message"]) == ("API_ERROR", "It broke.")
+        assert (metadata["http_status"], metadata["attempts"], metadata["milliseconds"]) == (503, 2, 120)
+
+    def test_of_a_day_that_nobody_answered_for_have_no_status(self) -> None:
+        silent = replace(self.FAILED, outcome=DayFailed(FIRST, ErrorType.TIMEOUT_ERROR, "Nobody is there."))
+        assert "http_status" not in told(silent)["fixture_errors"]
+
+
+def evaluate(*states: DayState) -> Sequence[AssetCheckEvaluation]:
+    with DagsterInstance.ephemeral() as instance:
+        return list(evaluate_days(instance, states))
+
+
+class TestDayLoaded:
+    @pytest.mark.parametrize(
+        ("state", "passed", "description"),
+        [
+            (DayState(FIRST, NOON, events=40, fixtures=30), True, "30 fixtures, 40 events listed."),
+            (DayState(FIRST), False, "2025-03-01 has not been loaded yet. Materialize it."),
+            (DayState(FIRST, error=BROKEN), False, "API_ERROR: It broke. See docs/errors.md."),
+            (
+                DayState(FIRST, NOON, events=40, fixtures=30, error=BROKEN),
+                False,
+                "API_ERROR: It broke. Data from the earlier load is kept. See docs/errors.md.",
+            ),
+        ],
+    )
+    def test_says_what_is_and_what_to_do(self, state: DayState, passed: bool, description: str) -> None:
+        [result] = evaluate(state)
+        assert (result.partition, result.passed, result.description) == ("2025-03-01", passed, description)
+
+    def test_tells_the_error_in_numbers(self) -> None:
+        [result] = evaluate(DayState(FIRST, error=BROKEN))
+        numbers = plain(result.metadata)
+        assert numbers["next_retry"] > numbers["failing_since"] == NOON.timestamp()
+        assert {name: numbers[name] for name in ("error_type", "error_message", "attempts", "http_status")} == {
+            "error_type": "API_ERROR",
+            "error_message": "It broke.",
+            "attempts": 2,
+            "http_status": 503,
+        }
+
+    def test_of_a_day_that_is_not_retried_says_so(self) -> None:
+        [result] = evaluate(DayState(FIRST, error=replace(BROKEN, retry_at=NEVER)))
+        assert result.metadata["next_retry"].value == "none: load the day by hand"
+
+    def test_is_given_for_each_day_of_a_run(self, six_days: RangeRun) -> None:
+        found = evaluations(six_days.result, "day_loaded")
+        failing = {"2025-03-02", "2025-03-05"}
+        assert {key: one.passed for key, one in found.items()} == {
+            day.isoformat(): day.isoformat() not in failing for day in six_days.days
+        }
+        red = found["2025-03-02"]
+        numbers = plain(red.metadata)
+        assert (numbers["error_type"], numbers["http_status"]) == ("JSON_DECODE_ERROR", 200)
+        assert "2025-03-02 is not JSON" in str(red.description)
+
+    @pytest.mark.parametrize("alone", [False, True], ids=["in the run that loads", "executed alone"])
+    def test_is_about_the_materialization_of_the_day(self, six_days: RangeRun, alone: bool) -> None:
+        """The UI links to its run, and shows a day as passed only with it."""
+        instance = six_days.instance
+        result = check_alone(six_days.settings, instance, "day_loaded") if alone else six_days.result
+        made = instance.fetch_materializations(AssetRecordsFilter(AssetKey("fixture_days")), limit=100).records
+        expected = {one.partition_key: (one.storage_id, six_days.result.run_id, one.timestamp) for one in made}
+        assert len(expected) == 4
+        found = {
+            key: (about.storage_id, about.run_id, about.timestamp)
+            for key, one in evaluations(result, "day_loaded").items()
+            if (about := one.target_materialization_data) is not None
+        }
+        assert found == expected

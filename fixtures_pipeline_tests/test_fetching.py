@@ -1,0 +1,254 @@
+"""Fetching: every fault of a server becomes its one typed outcome, and the server is treated with care."""
+
+import itertools
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from fixtures_pipeline.errors import ErrorType
+from fixtures_pipeline.fetching import BATCH_DAYS, Fetcher
+from fixtures_pipeline.outcome import DayFailed, DayLoaded, Outcome
+from fixtures_pipeline.store.fixture_store import FixtureStore
+from fixtures_pipeline.transport.limits import Limits
+from fixtures_pipeline_tests.fault_server import Exchange, FaultServer, closed_port, good_body
+from fixtures_pipeline_tests.faults import FAULTS, status
+from fixtures_pipeline_tests.oracle import assert_rules
+from fixtures_pipeline_tests.stores import SOFASCORE, table
+from fixtures_pipeline_tests.stores import UTC as ZONE
+
+DAY = date(2025, 3, 3)
+KEY = "s3cret/key+with=signs"
+HASTY = Limits(connect=1, read=1, deadline=1.5, tries=2, pause=0.01, retry_after=2, size=8 * 1024 * 1024)
+
+Fetch = Callable[..., list[Outcome]]
+
+
+@pytest.fixture
+def fetch(api: FaultServer) -> Fetch:
+    """Return a function that fetches days and returns their outcomes in order."""
+
+    def fetch(*days: date, url: str | None = None, limits: Limits = HASTY, **options: Any) -> list[Outcome]:
+        options = {"zone": ZONE, "key": KEY, "requests_per_second": 1000, **options}
+        with Fetcher(SOFASCORE, url or api.url, limits=limits, **options) as fetcher:
+            found = [outcome for batch in fetcher.fetch(days or [DAY]) for outcome in batch]
+        return sorted(found, key=lambda outcome: outcome.day)
+
+    return fetch
+
+
+def days(count: int) -> list[date]:
+    return [DAY + timedelta(days=n) for n in range(count)]
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_fault(name: str, api: FaultServer, fetch: Fetch, store: FixtureStore) -> None:
+    fault = FAULTS[name]
+    api.plan(DAY, fault.respond)  # type: ignore[arg-type]
+    [outcome] = fetch()
+    if fault.expected is None:
+        assert isinstance(outcome, DayLoaded), outcome
+    else:
+        assert isinstance(outcome, DayFailed)
+        assert outcome.error_type == fault.expected, outcome.message
+        assert str(DAY) in outcome.message
+        assert len(outcome.message) < 1000
+        assert KEY not in repr(outcome)
+    store.put([outcome])
+    if name != "10,000 lists in an event":  # which Python's json cannot read
+        assert_rules(store)
+    if fault.loaded is not None:
+        assert len(table(store, "fixtures", "event_id, date")) == fault.loaded
+    if fault.expected is not None:
+        [row] = table(store, "fixture_errors")
+        assert (row["error_type"], row["attempts"]) == (fault.expected, 1)
+
+
+def test_refused_is_a_reset(fetch: Fetch) -> None:
+    [outcome] = fetch(url=(url := f"http://127.0.0.1:{closed_port()}"))
+    assert isinstance(outcome, DayFailed)
+    assert outcome.error_type == ErrorType.CONNECTION_RESET_ERROR
+    assert f"Could not fetch {DAY} from {url} after 2 tries: the connection was refused." in outcome.message
+
+
+def test_a_name_that_cannot_be_resolved_is_an_api_error(fetch: Fetch) -> None:
+    [outcome] = fetch(url="http://no-such-host.invalid")
+    assert isinstance(outcome, DayFailed)
+    assert outcome.error_type == ErrorType.API_ERROR
+    assert "resolved" in outcome.message
+
+
+class TestCare:
+    """The server is asked no more, no faster and no longer than it likes."""
+
+    def test_each_day_is_asked_for_once_over_few_connections(self, api: FaultServer, fetch: Fetch) -> None:
+        outcomes = fetch(*days(40), concurrency=4)
+        assert Counter(type(outcome) for outcome in outcomes) == {DayLoaded: 40}
+        assert Counter(request.day for request in api.requests) == dict.fromkeys(days(40), 1)
+        assert api.connections <= 4
+
+    def test_many_days_are_under_way_at_once_but_no_more_than_allowed(self, api: FaultServer, fetch: Fetch) -> None:
+        peak: list[int] = []
+        present: set[date] = set()
+        lock = threading.Lock()
+
+        def slow(exchange: Exchange) -> None:
+            with lock:
+                present.add(exchange.day)
+                peak.append(len(present))
+            time.sleep(0.1)
+            with lock:
+                present.discard(exchange.day)
+            exchange.answer(200, exchange.good())
+
+        api.plan_any(slow)
+        fetch(*days(12), concurrency=5)
+        assert max(peak) == 5
+
+    def test_requests_keep_to_the_rate(self, api: FaultServer, fetch: Fetch) -> None:
+        fetch(*days(12), requests_per_second=10)
+        times = sorted(request.at for request in api.requests)
+        assert all(later - earlier > 0.9 for earlier, later in zip(times, times[10:], strict=False))
+
+    def test_the_user_agent_is_honest(self, api: FaultServer, fetch: Fetch) -> None:
+        fetch()
+        assert api.requests[0].headers["User-Agent"].startswith("fixtures-pipeline/")
+
+    def test_transient_failures_are_tried_again_with_growing_pauses(self, api: FaultServer, fetch: Fetch) -> None:
+        api.plan(DAY, status(500))
+        fetch(limits=Limits(tries=4, pause=0.1))
+        times = [request.at for request in api.requests]
+        pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
+        assert len(times) == 4
+        assert pauses == sorted(pauses)
+
+    @pytest.mark.parametrize("code", [400, 401, 403, 404, 418])
+    def test_what_asking_again_cannot_help_is_asked_once(self, code: int, api: FaultServer, fetch: Fetch) -> None:
+        api.plan(DAY, status(code))
+        fetch()
+        assert len(api.requests) == 1
+
+    def test_retry_after_is_obeyed(self, api: FaultServer, fetch: Fetch) -> None:
+        api.plan(DAY, status(429, b"", Retry_After="1"))
+        fetch()
+        first, second = (request.at for request in api.requests)
+        assert second - first >= 1
+
+    def test_retry_after_holds_the_other_days_too(self, api: FaultServer, fetch: Fetch) -> None:
+        def asks_for_a_pause_once(exchange: Exchange) -> None:
+            if exchange.request.before:
+                exchange.answer(200, exchange.good())
+            else:
+                exchange.answer(429, b"", Retry_After="2")
+
+        api.plan(DAY, asks_for_a_pause_once)
+        outcomes = fetch(*days(12), requests_per_second=10, concurrency=4)
+        assert {type(outcome) for outcome in outcomes} == {DayLoaded}
+        begun = sorted(request.at for request in api.requests)
+        # Those that were under way when the answer came could not be held.
+        assert not [at for at in begun if begun[0] + 0.5 < at < begun[0] + 2]
+
+    def test_a_retry_after_beyond_the_cap_is_not_waited_for_but_told(self, api: FaultServer, fetch: Fetch) -> None:
+        api.plan(DAY, status(429, b"", Retry_After=str(3 * 86400)))
+        [outcome] = fetch()
+        assert len(api.requests) == 1
+        assert isinstance(outcome, DayFailed)
+        assert outcome.retry_at is not None
+        assert abs(outcome.retry_at - datetime.now(UTC) - timedelta(days=3)) < timedelta(minutes=1)
+        assert f"Come back after {outcome.retry_at:%Y-%m-%d %H:%M} UTC" in outcome.message
+
+    def test_after_three_refusals_in_a_row_it_stops_asking(self, api: FaultServer, fetch: Fetch) -> None:
+        for day in days(20):
+            api.plan(day, status(403, b"no"))
+        outcomes = fetch(*days(20), concurrency=1)
+        assert len(api.requests) == 3
+        assert {outcome.error_type for outcome in outcomes if isinstance(outcome, DayFailed)} == {ErrorType.AUTH_ERROR}
+        unasked = [outcome for outcome in outcomes if "was not requested" in getattr(outcome, "message", "")]
+        assert len(unasked) == 17
+
+    def test_refusals_that_are_not_in_a_row_do_not_stop_it(self, api: FaultServer, fetch: Fetch) -> None:
+        for day in days(9)[::2]:
+            api.plan(day, status(403, b"no"))
+        fetch(*days(9), concurrency=1)
+        assert len(api.requests) == 9
+
+    def test_memory_does_not_grow_with_the_range(self, api: FaultServer) -> None:
+        with Fetcher(SOFASCORE, api.url, zone=ZONE, requests_per_second=1000, concurrency=8) as fetcher:
+            batches = fetcher.fetch(days(400))
+            first = next(batches)
+            time.sleep(1)
+            asked = len(api.requests)
+            batches.close()
+        assert len(first) <= BATCH_DAYS
+        assert asked <= 3 * BATCH_DAYS + 8
+
+
+def test_a_pause_that_the_provider_asks_for_holds_for_those_that_wait_for_their_turn(api: FaultServer) -> None:
+    def asks_for_a_pause(exchange: Exchange) -> None:
+        exchange.answer(200, exchange.good(), X_Pause="2.5")
+
+    api.plan_any(asks_for_a_pause)
+    pausing = replace(SOFASCORE, pause=lambda headers: float(headers["x-pause"]))
+    with Fetcher(pausing, api.url, zone=ZONE, requests_per_second=1, concurrency=3) as fetcher:
+        assert len([outcome for batch in fetcher.fetch(days(3)) for outcome in batch]) == 3
+    first, second, _ = (request.at for request in api.requests)
+    assert second - first >= 2.5
+
+
+class TestTheKey:
+    """A key goes into its header and nowhere else."""
+
+    def test_is_blotted_out_where_a_server_echoes_it(self, api: FaultServer, fetch: Fetch) -> None:
+        api.plan(DAY, good_body(DAY).replace(b'"Home"', f'"{KEY}"'.encode()))
+        [outcome] = fetch()
+        assert isinstance(outcome, DayLoaded)
+        assert KEY.encode() not in outcome.body
+        assert b"***" in outcome.body
+
+    @pytest.mark.parametrize(
+        "echo", [KEY.replace("+", r"\u002B"), KEY.replace("+", r"\u002b"), KEY.replace("/", r"\/")]
+    )
+    def test_is_blotted_out_where_it_is_escaped(self, api: FaultServer, fetch: Fetch, echo: str) -> None:
+        api.plan(DAY, (403, f'{{"message": "no such key: {echo}"}}'.encode()))
+        [outcome] = fetch()
+        assert isinstance(outcome, DayFailed)
+        assert outcome.body is not None
+        assert json.loads(outcome.body) == {"message": "no such key: ***"}
+        assert "no such key: ***" in outcome.message
+
+    def test_is_blotted_out_of_an_address_that_a_redirect_leads_to(self, api: FaultServer, fetch: Fetch) -> None:
+        api.plan(DAY, lambda exchange: exchange.answer(302, b"", Location=f"/{KEY}/{DAY}"))
+        [outcome] = fetch()
+        assert isinstance(outcome, DayFailed)
+        assert "redirects" in outcome.message
+        assert KEY not in outcome.message
+
+    def test_is_not_in_the_repr(self, api: FaultServer) -> None:
+        with Fetcher(SOFASCORE, api.url, zone=ZONE, key=KEY) as fetcher:
+            assert KEY not in repr(fetcher)
+
+
+def test_leaving_early_ends_the_requests_under_way(api: FaultServer) -> None:
+    for day in days(8)[1:]:
+        api.plan(day, lambda exchange: exchange.idle())
+    # Nothing but leaving could end them within an hour.
+    limits = Limits(read=3600, deadline=3600)
+    with Fetcher(SOFASCORE, api.url, zone=ZONE, requests_per_second=1000, limits=limits) as fetcher:
+        batches = fetcher.fetch(days(8))
+        [first] = next(batches)
+        batches.close()
+    assert first.day == days(8)[0]
+
+
+def test_leaving_early_waits_for_nobodys_turn(api: FaultServer) -> None:
+    with Fetcher(SOFASCORE, api.url, zone=ZONE, requests_per_second=1 / 3600) as fetcher:
+        batches = fetcher.fetch(days(8))
+        next(batches)
+        batches.close()
+    assert len(api.requests) == 1

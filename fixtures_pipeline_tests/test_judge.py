@@ -1,0 +1,211 @@
+"""What one answer is worth, and what is said of one that is worth nothing. `test_fetching` has the whole catalogue."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from fixtures_pipeline.errors import ErrorType
+from fixtures_pipeline.judge import Judge
+from fixtures_pipeline.outcome import NEVER, DayFailed, DayLoaded, Outcome
+from fixtures_pipeline.providers import PROVIDERS
+from fixtures_pipeline_tests.answers import api_football_body, football_data_body, recorded
+from fixtures_pipeline_tests.conftest import Judged
+from fixtures_pipeline_tests.days import MONDAY, TUESDAY
+from fixtures_pipeline_tests.fault_server import body_of, event, good_body, neighbours, noon, own
+from fixtures_pipeline_tests.stores import UTC, events
+
+
+def judge(provider: str, body: object) -> Outcome:
+    """Judge a value as a provider's answer for Monday."""
+    return Judge(PROVIDERS[provider], UTC).judge(MONDAY, json.dumps(body).encode())
+
+
+def refused(outcome: Outcome) -> DayFailed:
+    """Return an outcome that must be a failure."""
+    assert isinstance(outcome, DayFailed)
+    return outcome
+
+
+def test_a_good_answer_is_passed_on_as_it_came_with_its_events_counted(judged: Judged) -> None:
+    body = good_body(MONDAY, events=5)
+    assert judged(MONDAY, body) == DayLoaded(MONDAY, body, events=7, in_progress=False)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected", "words"),
+    [
+        (b"", ErrorType.JSON_DECODE_ERROR, "is not JSON. It is empty."),
+        (b"<h1>Please\n\tlog in</h1>", ErrorType.JSON_DECODE_ERROR, "is not JSON. It begins: <h1>Please log in</h1>"),
+        (good_body(MONDAY)[:-1], ErrorType.JSON_DECODE_ERROR, "is not JSON. It begins: "),
+        (b"Malm\xf6", ErrorType.JSON_DECODE_ERROR, r"is not UTF-8, so it is not JSON. It begins: 'Malm\xf6'"),
+        (b"[]", ErrorType.DATA_STRUCTURE_ERROR, "no list under 'events': it is a list. It begins: []"),
+        (b"7", ErrorType.DATA_STRUCTURE_ERROR, "no list under 'events': it is a number."),
+        (b'{"event": []}', ErrorType.DATA_STRUCTURE_ERROR, "no list under 'events': there is no such key."),
+        (body_of(None), ErrorType.DATA_STRUCTURE_ERROR, " null."),
+        (body_of("none"), ErrorType.DATA_STRUCTURE_ERROR, " a text."),
+        (body_of([*own(MONDAY, 2), {}, {"id": "3"}]), ErrorType.DATA_STRUCTURE_ERROR, "Of the 4 events"),
+        (body_of([]), ErrorType.DEFAULT_DATA_ERROR, "lists 0 events of that day;"),
+        (body_of([*own(MONDAY, 1), *neighbours(MONDAY)]), ErrorType.DEFAULT_DATA_ERROR, "lists 1 event"),
+        (body_of([*own(MONDAY, 3), *own(MONDAY, 1)]), ErrorType.INTEGRITY_ERROR, "4 events but only 3 different ids"),
+    ],
+)  # fmt: skip
+def test_a_failure_says_what_was_seen(body: bytes, expected: ErrorType, words: str, judged: Judged) -> None:
+    outcome = refused(judged(MONDAY, body))
+    assert (outcome.error_type, outcome.http_status, outcome.retry_at) == (expected, 200, None)
+    assert str(MONDAY) in outcome.message
+    assert words in outcome.message
+
+
+@pytest.mark.parametrize(
+    ("faults", "expected"),
+    [
+        ({"refused", "shapeless"}, ErrorType.API_ERROR),
+        ({"without ids", "too few", "twice"}, ErrorType.DATA_STRUCTURE_ERROR),
+        ({"too few", "twice"}, ErrorType.DEFAULT_DATA_ERROR),
+    ],
+)
+def test_the_first_fault_counts(faults: set[str], expected: ErrorType) -> None:
+    """A refusal comes before the shape, the shape before the number, the number before integrity."""
+    body = json.loads(api_football_body(MONDAY))
+    one, *_ = body["response"]
+    if "refused" in faults:
+        body["errors"] = ["Something is wrong."]
+    if "shapeless" in faults:
+        body["response"] = None
+    if "too few" in faults:
+        later = one | {"fixture": one["fixture"] | {"timestamp": noon(TUESDAY)}}
+        body["response"] = [later, later] if "twice" in faults else [later]
+    if "without ids" in faults:
+        body["response"] += [{}]
+    assert refused(judge("api-football", body)).error_type == expected
+
+
+def test_json_that_failed_is_kept_and_anything_else_is_not(judged: Judged) -> None:
+    assert refused(judged(MONDAY, b"[]")).body == b"[]"
+    assert refused(judged(MONDAY, b"<html>")).body is None
+
+
+class TestStrictReaders:
+    """What only strict readers refuse costs no day."""
+
+    def test_nan_and_infinity_become_null(self, judged: Judged) -> None:
+        body = good_body(MONDAY, odds=[float("nan"), float("inf"), -float("inf"), 1.5])
+        outcome = judged(MONDAY, body)
+        assert isinstance(outcome, DayLoaded)
+        assert {str(one["odds"]) for one in events(outcome.body) if "odds" in one} == {"[None, None, None, 1.5]"}
+
+    def test_half_an_emoji_becomes_a_replacement_character(self, judged: Judged) -> None:
+        outcome = judged(MONDAY, good_body(MONDAY, homeTeam={"id": 1, "name": "half \ud83d"}))
+        assert isinstance(outcome, DayLoaded)
+        assert events(outcome.body)[0]["homeTeam"]["name"] == "half \N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize(
+    ("status", "in_progress"),
+    [
+        ({"code": 0, "type": "notstarted"}, True),
+        ({"code": 6, "type": "inprogress"}, True),
+        ({"code": 30, "type": "suspended"}, True),
+        ({"code": 1, "type": "a new word"}, True),
+        ({}, True),
+        ({"code": 100, "type": "finished"}, False),
+        ({"code": 60, "type": "postponed"}, False),
+        ({"code": 70, "type": "canceled"}, False),
+    ],
+)
+def test_a_day_is_in_progress_while_an_event_of_its_own_can_change(
+    status: dict[str, Any], in_progress: bool, judged: Judged
+) -> None:
+    def listed(day: date) -> Outcome:
+        odd = event(1, noon(day), status=status)
+        return judged(MONDAY, body_of([*own(MONDAY, 2), odd]))
+
+    outcome, neighbour = listed(MONDAY), listed(TUESDAY)
+    assert isinstance(outcome, DayLoaded)
+    assert isinstance(neighbour, DayLoaded)
+    assert (outcome.in_progress, neighbour.in_progress) == (in_progress, False)
+
+
+def test_the_zone_of_the_operator_decides_what_belongs_to_a_day() -> None:
+    berlin = Judge(PROVIDERS["football-data"], ZoneInfo("Europe/Berlin"))
+    late = football_data_body(MONDAY).replace(b"T12:00:00Z", b"T23:30:00Z")
+    assert refused(berlin.judge(MONDAY, late)).error_type == ErrorType.DEFAULT_DATA_ERROR
+    assert isinstance(berlin.judge(TUESDAY, late), DayLoaded)
+
+
+def test_many_threads_can_judge_at_once(judged: Judged) -> None:
+    days = [MONDAY + timedelta(days=n) for n in range(24)]
+    bodies = [good_body(day, events=2 + n) if n % 3 else b"[]" for n, day in enumerate(days)]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(judged, days, bodies)) == [judged(*one) for one in zip(days, bodies, strict=True)]
+
+
+class TestRefusals:
+    """The provider's own words, in an answer of status 200 or another."""
+
+    @pytest.mark.parametrize(
+        ("errors", "expected", "permanent"),
+        [
+            ({"token": "Error/Missing application key."}, ErrorType.AUTH_ERROR, False),
+            ({"access": "Your account is suspended."}, ErrorType.AUTH_ERROR, False),
+            ({"plan": "Free plans do not have access to this date."}, ErrorType.AUTH_ERROR, True),
+            ({"requests": "You have reached the request limit for the day."}, ErrorType.RATE_LIMIT_ERROR, False),
+            ({"rateLimit": "Too many requests."}, ErrorType.RATE_LIMIT_ERROR, False),
+            ({"timezone": "The Timezone field is not known."}, ErrorType.API_ERROR, False),
+            (["Something else."], ErrorType.API_ERROR, False),
+        ],
+    )
+    def test_api_football_refuses_with_status_200(self, errors: Any, expected: ErrorType, permanent: bool) -> None:
+        outcome = refused(judge("api-football", json.loads(api_football_body(MONDAY)) | {"errors": errors}))
+        assert outcome.error_type == expected
+        assert (outcome.retry_at == NEVER) is permanent
+        words = errors[0] if isinstance(errors, list) else next(iter(errors.values()))
+        assert words.rstrip(".") in outcome.message
+
+    @pytest.mark.parametrize("errors", [[None], {"bug": None}, [""], {"": ""}])
+    def test_api_football_may_refuse_without_a_word(self, errors: Any) -> None:
+        outcome = refused(judge("api-football", json.loads(api_football_body(MONDAY)) | {"errors": errors}))
+        assert outcome.error_type == ErrorType.API_ERROR
+        assert f"did not give {MONDAY}: it does not say why." in outcome.message
+
+    @pytest.mark.parametrize("errors", [[], {}, None])
+    def test_api_football_without_errors_loads(self, errors: Any) -> None:
+        body = json.loads(api_football_body(MONDAY)) | {"errors": errors}
+        assert isinstance(judge("api-football", body), DayLoaded)
+
+    def test_api_football_in_pages_is_not_a_half_loaded_day(self) -> None:
+        body = json.loads(api_football_body(MONDAY)) | {"paging": {"current": 1, "total": 2}}
+        outcome = refused(judge("api-football", body))
+        assert outcome.error_type == ErrorType.API_ERROR
+        assert "2 pages" in outcome.message
+
+    def test_api_football_recorded_errors_have_their_type(self) -> None:
+        found = {
+            path.name: refused(judge("api-football", json.loads(path.read_bytes()))).error_type
+            for path in recorded("api-football", "error_200_*.json")
+        }
+        assert found == {
+            "error_200_access_suspended.json": ErrorType.AUTH_ERROR,
+            "error_200_field_combination_teams.json": ErrorType.API_ERROR,
+            "error_200_field_combination_venues.json": ErrorType.API_ERROR,
+            "error_200_plan_date.json": ErrorType.AUTH_ERROR,
+            "error_200_plan_season.json": ErrorType.AUTH_ERROR,
+            "error_200_plan_season_compact.json": ErrorType.AUTH_ERROR,
+            "error_200_required_empty_params.json": ErrorType.API_ERROR,
+        }
+
+    def test_football_data_refuses_with_another_status(self) -> None:
+        body = {"message": "The resource you are looking for is restricted and …"}
+        refusal = Judge(PROVIDERS["football-data"], UTC).refusal(403, json.dumps(body).encode())
+        assert refusal is not None
+        assert (refusal.error_type, refusal.permanent) == (ErrorType.AUTH_ERROR, True)
+        assert "with another plan" in refusal.advice
+
+    @pytest.mark.parametrize("name", PROVIDERS)
+    @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"message": 5, "errors": 5}', b"\xff"])
+    def test_what_is_not_the_providers_own_words_is_left_to_the_status(self, name: str, body: bytes) -> None:
+        assert Judge(PROVIDERS[name], UTC).refusal(500, body) is None

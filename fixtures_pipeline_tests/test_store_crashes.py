@@ -1,0 +1,121 @@
+"""Loaders that die at any moment or crowd around one file, and disks that fail: nothing that was committed is lost."""
+
+import random
+import signal
+import subprocess
+import time
+from base64 import b64encode
+from contextlib import ExitStack, suppress
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from fixtures_pipeline.errors import StoreError, StoreMissingError
+from fixtures_pipeline.store.fixture_store import FixtureStore
+from fixtures_pipeline_tests.conftest import Judged, MakeStore
+from fixtures_pipeline_tests.days import MONDAY, failure
+from fixtures_pipeline_tests.fault_server import good_body
+from fixtures_pipeline_tests.oracle import assert_rules
+from fixtures_pipeline_tests.processes import loader
+from fixtures_pipeline_tests.stores import query, table, tables
+
+
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.slow)])
+def test_a_loader_killed_at_random_moments_leaves_the_rules_true(store: FixtureStore, kills: int) -> None:
+    dice = random.Random(20250303)
+    for _ in range(kills):
+        first = MONDAY + timedelta(days=dice.randrange(6))
+        with loader(store.database.path, first, count=12, rounds=1000) as process:
+            assert process.stdout is not None
+            begun = process.stdout.readline()
+            time.sleep(dice.uniform(0, 0.5))
+            process.kill()
+            out, _ = process.communicate()
+        # The last line may be half of one.
+        said = [line.split() for line in (begun + out).splitlines(keepends=True) if line.endswith("\n")]
+        assert said
+        assert_rules(store)
+        answers, errors = tables(store, "fixture_days", "fixture_errors", columns="date")
+        for _, day, outcome in said:
+            assert day in {row["date"].isoformat() for row in (answers if outcome == "DayLoaded" else errors)}
+
+
+def test_a_loader_killed_while_it_makes_the_file_leaves_one_that_can_be_used(
+    make_store: MakeStore, judged: Judged
+) -> None:
+    for n in range(6):
+        store = make_store(f"{n}/fixtures.duckdb")
+        with loader(store.database.path, MONDAY, count=3) as process:
+            deadline = time.monotonic() + 20
+            # A folder of its own: whatever is written first, under whatever name, is seen.
+            while not (store.database.path.parent.exists() and any(store.database.path.parent.iterdir())):
+                assert time.monotonic() < deadline
+                time.sleep(0.001)
+            time.sleep(n * 0.01)
+            process.kill()
+        with suppress(StoreMissingError):
+            table(store, "fixture_days")
+        store.put([judged(MONDAY, good_body(MONDAY))])
+        assert_rules(store)
+
+
+def test_sigterm_ends_a_loader_at_once_and_cleanly(store: FixtureStore) -> None:
+    with loader(store.database.path, MONDAY, count=12, rounds=1000) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+    assert process.returncode == -signal.SIGTERM
+    assert_rules(store)
+
+
+@pytest.mark.slow
+def test_eight_processes_load_overlapping_ranges_while_another_reads(make_store: MakeStore) -> None:
+    store = make_store(lock_timeout=60)
+    reads = 0
+    with ExitStack() as started:
+        loaders = [
+            started.enter_context(loader(store.database.path, MONDAY + timedelta(days=2 * n), count=12, rounds=3))
+            for n in range(8)
+        ]
+        while any(process.poll() is None for process in loaders):
+            with suppress(StoreMissingError):
+                query(store, "SELECT count(*) FROM load_log")
+                reads += 1
+        assert reads > 0
+        for process in loaders:
+            out, err = process.communicate()
+            assert process.returncode == 0, err
+            assert out.count("committed") == 36
+    assert len(table(store, "load_log")) == 8 * 36
+    answers, errors = tables(store, "fixture_days", "fixture_errors", columns="date")
+    assert {row["date"] for row in answers + errors} == {MONDAY + timedelta(days=n) for n in range(26)}
+    assert_rules(store)
+
+
+def test_a_full_disk_is_reported_and_leaves_the_data_readable(
+    make_store: MakeStore, small_disk: Path, judged: Judged
+) -> None:
+    store = make_store(small_disk / "fixtures.duckdb")
+    store.put([judged(MONDAY, good_body(MONDAY))])
+    before = table(store, "fixture_days")
+    noise = random.Random(1)
+    with pytest.raises(StoreError, match="cannot be used"):
+        for n in range(1, 200):
+            day = MONDAY + timedelta(days=n)
+            name = b64encode(noise.randbytes(45_000)).decode()
+            store.put([judged(day, good_body(day, homeTeam={"id": 1, "name": name}))])
+    assert [row for row in table(store, "fixture_days") if row["date"] == MONDAY] == before
+    assert_rules(store)
+
+
+def test_a_read_only_disk_is_reported_and_leaves_the_data_readable(
+    make_store: MakeStore, small_disk: Path, judged: Judged
+) -> None:
+    store = make_store(small_disk / "fixtures.duckdb")
+    store.put([judged(MONDAY, good_body(MONDAY))])
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(StoreError, match="cannot be used"):
+        store.put([failure(MONDAY)])
+    assert_rules(store)
