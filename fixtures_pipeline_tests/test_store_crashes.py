@@ -17,7 +17,7 @@ from fixtures_pipeline_tests.conftest import Judged, MakeStore
 from fixtures_pipeline_tests.days import MONDAY, failure
 from fixtures_pipeline_tests.fault_server import good_body
 from fixtures_pipeline_tests.oracle import assert_rules
-from fixtures_pipeline_tests.processes import loader
+from fixtures_pipeline_tests.processes import Process, loader
 from fixtures_pipeline_tests.stores import query, table, tables
 
 
@@ -41,23 +41,29 @@ def test_a_loader_killed_at_random_moments_leaves_the_rules_true(store: FixtureS
             assert day in {row["date"].isoformat() for row in (answers if outcome == "DayLoaded" else errors)}
 
 
-def test_a_loader_killed_while_it_makes_the_file_leaves_one_that_can_be_used(
-    make_store: MakeStore, judged: Judged
-) -> None:
-    for n in range(6):
-        store = make_store(f"{n}/fixtures.duckdb")
-        with loader(store.database.path, MONDAY, count=3) as process:
-            deadline = time.monotonic() + 20
-            # A folder of its own: whatever is written first, under whatever name, is seen.
-            while not (store.database.path.parent.exists() and any(store.database.path.parent.iterdir())):
-                assert time.monotonic() < deadline
-                time.sleep(0.001)
-            time.sleep(n * 0.01)
-            process.kill()
-        with suppress(StoreMissingError):
-            table(store, "fixture_days")
-        store.put([judged(MONDAY, good_body(MONDAY))])
-        assert_rules(store)
+def dying(path: Path, size: int) -> Process:
+    """Start a loader that is killed as it writes a file beyond a size."""
+    code = (
+        "import resource, signal, sys\n"
+        "from fixtures_pipeline_tests import loader\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_DFL)\n"
+        "resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
+        "loader.main()\n"
+    )
+    return Process("-c", code, str(path), MONDAY.isoformat(), "3", stdout=subprocess.PIPE)
+
+
+@pytest.mark.parametrize("size", [0, 4096, 8192, 12288, 300_000])
+def test_a_loader_killed_while_it_makes_the_file_leaves_one_that_can_be_used(store: FixtureStore, size: int) -> None:
+    """A new file grows by its three headers, then by the blocks of its tables."""
+    with dying(store.database.path, size) as process:
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGXFSZ
+    with suppress(StoreMissingError):
+        table(store, "fixture_days")
+    store.put([failure(MONDAY)])
+    assert_rules(store)
 
 
 def test_sigterm_ends_a_loader_at_once_and_cleanly(store: FixtureStore) -> None:
