@@ -6,6 +6,8 @@ What a status means, and what people are told of a day that failed, is decided h
 
 import codecs
 import http.client
+import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Generator, Sequence
@@ -32,6 +34,8 @@ from fixtures_pipeline.transport.turns import Turns
 #: Most outcomes that `Fetcher.fetch` gives at once, and the seconds it gathers them for.
 BATCH_DAYS = 24
 BATCH_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
 
 
 class Fetcher:
@@ -117,7 +121,7 @@ class Fetcher:
                     until = time.monotonic() + BATCH_SECONDS
                     while len(batch) < BATCH_DAYS:
                         room = 2 * BATCH_DAYS - len(pending) - len(batch)
-                        pending.update(pool.submit(self._fetch_day, day) for day in islice(remaining, max(room, 0)))
+                        pending.update(pool.submit(self._fetch_safely, day) for day in islice(remaining, max(room, 0)))
                         if not pending or (batch and time.monotonic() >= until):
                             break
                         timeout = max(until - time.monotonic(), 0) if batch else None
@@ -134,6 +138,21 @@ class Fetcher:
                     for future in pending:
                         future.cancel()
                     self.close()
+
+    def _fetch_safely(self, day: date) -> Outcome:
+        """Fetch a day; what this project cannot deal with is that day's failure and costs no other one."""
+        try:
+            return self._fetch_day(day)
+        except (OSError, sqlite3.Error):
+            # The file where requests are counted, which is nobody's day.
+            raise
+        except Exception as error:  # noqa: BLE001 - the last net
+            _log.debug("Fetching %s ended in an error.", day, exc_info=True)
+            message = (
+                f"Could not fetch {day} from {strip_url(self._base_url)}: this project cannot deal with what came "
+                f"({type(error).__name__}). Report it, with the log of the run at debug level."
+            )
+            return DayFailed(day, ErrorType.API_ERROR, message)
 
     def _fetch_day(self, day: date) -> Outcome:
         """Ask for a day until it is there, refused, or not worth another try."""

@@ -21,6 +21,7 @@ from fixtures_pipeline.transport.failures import Broken
 from fixtures_pipeline.transport.limits import Limits
 from fixtures_pipeline.transport.turns import Turns, to_rate
 from fixtures_pipeline_tests.fault_server import Exchange, FaultServer
+from fixtures_pipeline_tests.tls import context_of, trust_authority
 
 DAY = date(2025, 3, 3)
 PATH = f"/days/{DAY}"
@@ -59,31 +60,36 @@ class SlowContext:
         return self._context.wrap_socket(sock, **options)
 
 
+class CutContext:
+    """A server's TLS that reads its client's greeting and hangs up."""
+
+    def wrap_socket(self, sock: socket.socket, **options: Any) -> ssl.SSLSocket:
+        sock.recv(4096)
+        sock.close()
+        raise ConnectionAbortedError
+
+
 @pytest.fixture
 def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> trustme.CA:
-    """Return an authority that is trusted in requests' own way: loopback is asked without the environment."""
-    authority = trustme.CA()
-    bundle = tmp_path / "authority.pem"
-    authority.cert_pem.write_to_path(bundle)
-    monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(bundle))
-    return authority
-
-
-def context_of(certificate: trustme.LeafCert) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate.configure_cert(context)
-    return context
+    """Return an authority that is trusted."""
+    return trust_authority(monkeypatch, tmp_path)
 
 
 class TestTls:
     """TLS is always verified."""
 
-    def get_over(self, certificate: trustme.LeafCert) -> Answer | Broken:
-        with FaultServer(context_of(certificate)) as server:
+    def get_over(self, certificate: "trustme.LeafCert | CutContext") -> Answer | Broken:
+        context = certificate if isinstance(certificate, CutContext) else context_of(certificate)
+        with FaultServer(context) as server:  # type: ignore[arg-type]
             return get(server.url)
 
     def test_a_good_certificate_is_accepted(self, authority: trustme.CA) -> None:
         assert isinstance(self.get_over(authority.issue_cert("127.0.0.1")), Answer)
+
+    def test_a_connection_that_is_cut_in_the_handshake_was_cut(self, authority: trustme.CA) -> None:
+        result = self.get_over(CutContext())
+        assert isinstance(result, Broken)
+        assert (result.error_type, result.transient) == (ErrorType.CONNECTION_RESET_ERROR, True)
 
     def test_an_expired_one_is_not(self, authority: trustme.CA) -> None:
         past = datetime.now(UTC) - timedelta(days=1)

@@ -5,6 +5,7 @@ the socket in use. While a connection is made and TLS negotiated there is none t
 time that is left, and every step looks at the clock. Resolving a name cannot be cut short; the request ends after it.
 """
 
+import http.client
 import socket
 import threading
 import time
@@ -81,8 +82,33 @@ class Deadline:
 _current = threading.local()
 
 
+#: Interim answers that are read past for one request.
+_MOST_INTERIM = 20
+
+
+class _OnlyResponse(http.client.HTTPResponse):
+    """The only answer on its connection: whatever a server sends beyond it is never taken for the next one.
+
+    It reads past interim answers, of which Python knows only 100 (https://www.rfc-editor.org/rfc/rfc9110#section-15.2).
+    """
+
+    def begin(self) -> None:
+        super().begin()
+        self.will_close = True
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(_MOST_INTERIM):
+            version, status, reason = super()._read_status()  # type: ignore[misc]
+            if not 100 <= status < 200 or status == http.client.SWITCHING_PROTOCOLS:
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+        raise http.client.BadStatusLine("interim answers without an end")
+
+
 class _WatchedConnection(HTTPConnection):
-    """A connection that keeps to the current deadline."""
+    """A connection that keeps to the current deadline and serves one request."""
+
+    response_class = _OnlyResponse
 
     def connect(self) -> None:
         _current.deadline.watch(self)

@@ -31,6 +31,9 @@ class Broken:
 #: A kind of exception, what it means, what was seen, and whether asking again may help. What counts is the first row
 #: that fits the innermost exception that any row fits.
 _CAUSES: tuple[tuple[type[BaseException], ErrorType, str, bool], ...] = (
+    (ssl.SSLEOFError, ErrorType.CONNECTION_RESET_ERROR, "the TLS connection was cut off", True),
+    (ssl.SSLZeroReturnError, ErrorType.CONNECTION_RESET_ERROR, "the TLS connection was cut off", True),
+    (ssl.SSLSyscallError, ErrorType.CONNECTION_RESET_ERROR, "the TLS connection was cut off", True),
     (ssl.SSLError, ErrorType.API_ERROR, "no trustworthy TLS connection: {reason}", False),
     (socket.gaierror, ErrorType.API_ERROR, "the name of the host cannot be resolved", True),
     (ConnectTimeoutError, ErrorType.TIMEOUT_ERROR, "no connection within {limits.connect:g} seconds", True),
