@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from dagster import DagsterInstance
 
@@ -32,6 +33,9 @@ REAL_DAYS = Path(__file__).parents[2] / "shared" / "real_days"
 def pytest_configure() -> None:
     """Restore SIGINT, which shells have background jobs ignore: runs of Dagster and what tests start inherit that."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    # No test may depend on how busy the machine is.
+    hypothesis.settings.register_profile("untimed", deadline=None)
+    hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)
