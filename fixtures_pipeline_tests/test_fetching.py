@@ -189,8 +189,9 @@ class TestCare:
         fetch(limits=Limits(tries=4, pause=0.1))
         times = [request.at for request in api.requests]
         pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
-        assert len(times) == 4
-        assert pauses == sorted(pauses)
+        # At least so long: a busy machine only adds to it.
+        assert len(pauses) == 3
+        assert all(pause >= 0.1 * 2**n for n, pause in enumerate(pauses))
 
     @pytest.mark.parametrize("code", [400, 401, 403, 404, 418])
     def test_what_asking_again_cannot_help_is_asked_once(self, code: int, api: FaultServer, fetch: Fetch) -> None:
