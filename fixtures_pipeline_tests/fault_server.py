@@ -68,6 +68,17 @@ def good_body(day: date, events: int = 5, **changes: Any) -> bytes:
     return body_of([*own(day, events, **changes), *neighbours(day)])
 
 
+def head_of(status: int, **headers: str) -> bytes:
+    """Return what comes before the body of an answer; header names are given with underscores."""
+    lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([f"HTTP/1.1 {status} Status", *lines, "", ""]).encode("latin-1")
+
+
+def answer_of(body: bytes, **headers: str) -> bytes:
+    """Return a complete answer with status 200, to be sent at once."""
+    return head_of(200, Content_Length=str(len(body)), **headers) + body
+
+
 # The server
 
 
@@ -102,8 +113,7 @@ class Exchange:
         self.send(body)
 
     def head(self, status: int = 200, **headers: str) -> None:
-        lines = [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        self.send("\r\n".join([f"HTTP/1.1 {status} Status", *lines, "", ""]).encode())
+        self.send(head_of(status, **headers))
 
     def good(self) -> bytes:
         return good_body(self.day)
@@ -115,6 +125,10 @@ class Exchange:
 
     def close(self) -> None:
         self.sock.close()
+
+    def send_past_tls(self, data: bytes) -> None:
+        """Send bytes that are no TLS over a TLS connection."""
+        socket.socket.send(self.sock, data)
 
     def idle(self) -> None:
         """Do nothing until the server ends."""
@@ -131,9 +145,20 @@ Plan = bytes | tuple[int, bytes] | Callable[[Exchange], None]
 
 
 class FaultServer:
-    """Gives good days unless it is told otherwise; a context manager."""
+    """Gives good days unless it is told otherwise; a context manager.
+
+    Attributes:
+        requests: The requests that came.
+        connections: How many connections were made.
+        ended: Set when the server ends.
+        greet: Called with each connection, before TLS, and with how many there were before it.
+        refuse_all: What every request gets whose address is no path, as a proxy's is for a tunnel.
+    """
+
+    refuse_all = b""
 
     def __init__(self, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+        self.greet: Callable[[socket.socket, int], None] = lambda sock, before: None
         self.requests: list[Request] = []
         self.connections = 0
         self.ended = threading.Event()
@@ -182,12 +207,13 @@ class FaultServer:
                 sock, _ = self._listener.accept()
             except OSError:
                 return
+            self._start(self._serve, sock, self.connections)
             self.connections += 1
-            self._start(self._serve, sock)
 
-    def _serve(self, plain: socket.socket) -> None:
+    def _serve(self, plain: socket.socket, before: int) -> None:
         with suppress(OSError):
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.greet(plain, before)
             sock = self._tls.wrap_socket(plain, server_side=True) if self._tls else plain
             with self._lock:
                 self._open.add(sock)
@@ -212,6 +238,9 @@ class FaultServer:
             first, *lines = head.decode("latin-1").split("\r\n")
             method, path, _ = first.split(" ")
             headers = dict(line.split(": ", 1) for line in lines)
+            if method == "CONNECT":
+                sock.sendall(self.refuse_all)
+                return
             # The first date in the address, wherever a provider puts it.
             day = date.fromisoformat(re.findall(r"\d{4}-\d{2}-\d{2}", path)[0])
             with self._lock:

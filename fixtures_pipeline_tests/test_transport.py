@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import trustme
+import urllib3
 from filelock import FileLock
 from pyrate_limiter import Duration, Limiter
 
@@ -20,7 +23,7 @@ from fixtures_pipeline.transport.client import Answer, Client
 from fixtures_pipeline.transport.failures import Broken
 from fixtures_pipeline.transport.limits import Limits
 from fixtures_pipeline.transport.turns import Turns, to_rate
-from fixtures_pipeline_tests.fault_server import Exchange, FaultServer
+from fixtures_pipeline_tests.fault_server import Exchange, FaultServer, closed_port, head_of
 from fixtures_pipeline_tests.tls import context_of, trust_authority
 
 DAY = date(2025, 3, 3)
@@ -122,6 +125,175 @@ class TestTheKeysHeader:
             assert isinstance(get(api.url), Answer)
             assert KEY in api.requests[0].headers.values()
             assert KEY not in other.requests[0].headers.values()
+
+
+class TestRedirects:
+    """They are followed where nothing can come of it."""
+
+    def test_a_server_elsewhere_gets_no_key_and_the_answer_says_so(self, api: FaultServer) -> None:
+        with FaultServer(host="127.0.0.2") as other:
+            other.plan_any((401, b""))
+            api.plan(DAY, lambda exchange: exchange.answer(302, b"", Location=f"{other.url}{PATH}?secret=1"))
+            answer = get(api.url)
+        assert isinstance(answer, Answer)
+        assert (answer.status, answer.stranger) == (401, f"{other.url}{PATH}")
+
+    def test_the_key_does_not_come_back(self, api: FaultServer) -> None:
+        with FaultServer(host="127.0.0.2") as other:
+            other.plan_any(lambda exchange: exchange.answer(302, b"", Location=f"{api.url}{PATH}?again"))
+            api.plan(
+                DAY,
+                lambda exchange: exchange.answer(
+                    *((302, b"") if not exchange.request.before else (200, b"{}")), Location=f"{other.url}{PATH}"
+                ),
+            )
+            get(api.url)
+        assert [KEY in request.headers.values() for request in api.requests] == [True, False]
+
+    @pytest.mark.parametrize(
+        ("url", "other", "keeps"),
+        [
+            ("http://api.example/x", "https://api.example/x", True),
+            ("http://api.example:80/x", "https://api.example:443/x", True),
+            ("https://api.example/x", "https://api.example:443/y", True),
+            ("https://api.example/x", "https://api.example:8443/x", False),
+            ("http://api.example:8080/x", "https://api.example/x", False),
+            ("https://api.example/x", "https://www.api.example/x", False),
+        ],
+    )
+    def test_the_key_is_kept_on_the_way_to_the_same_host_only(
+        self, url: str, other: str, keeps: bool, api: FaultServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        keys: list[bool] = []
+
+        def answer(adapter: object, request: requests.PreparedRequest, **_: object) -> requests.Response:
+            keys.append(KEY in request.headers.values())
+            response = requests.Response()
+            response.url, response.raw = str(request.url), urllib3.HTTPResponse(b"{}", preload_content=False)
+            response.status_code = 200 if len(keys) > 1 else 302
+            response.headers["Location"] = other
+            return response
+
+        monkeypatch.setattr("fixtures_pipeline.transport.connections.Adapter.send", answer)
+        assert isinstance(get(url), Answer)
+        assert keys == [True, keeps]
+
+    def test_from_https_to_http_is_not_followed(self, api: FaultServer, authority: trustme.CA) -> None:
+        with FaultServer(context_of(authority.issue_cert("127.0.0.1"))) as secure:
+            secure.plan(DAY, lambda exchange: exchange.answer(302, b"", Location=f"{api.url}{PATH}"))
+            result = get(secure.url)
+        assert isinstance(result, Broken)
+        assert (result.error_type, result.transient) == (ErrorType.API_ERROR, False)
+        assert f"from https to {api.url}{PATH}, which is not followed" in result.seen
+        assert not api.requests
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "127.0.0.1", "localhost", "LOCALHOST", "localhost.", "[::1]", "127.1", "2130706433", "0x7f.1", "0.0.0.0",
+            "[::ffff:127.0.0.1]", "10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254", "[fe80::1]", "[fd00::1]",
+        ],
+    )  # fmt: skip
+    def test_from_outside_into_the_own_network_is_not_followed(
+        self, host: str, api: FaultServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("http_proxy", api.url)  # by which a server of the world outside can be had here
+        api.plan(DAY, lambda exchange: exchange.answer(302, b"", Location=f"http://{host}{PATH}"))
+        result = get("http://api.invalid")
+        assert isinstance(result, Broken)
+        assert (result.error_type, result.transient) == (ErrorType.API_ERROR, False)
+        assert "into the network of this machine" in result.seen
+        assert len(api.requests) == 1
+
+
+class TestProxies:
+    """What a proxy does to a request is told as such, and so is where the proxy is named."""
+
+    def assert_told(self, result: Answer | Broken, seen: str, *, transient: bool) -> None:
+        assert isinstance(result, Broken)
+        assert (result.error_type, result.transient) == (ErrorType.API_ERROR, transient)
+        assert seen in result.seen
+        assert "HTTPS_PROXY" in (result.advice or "")
+
+    @pytest.mark.parametrize(
+        ("answer", "seen", "transient"),
+        [
+            (b"HTTP/1.1 407 Log in\r\n\r\n", "the proxy answered 407 Log in", False),
+            (b"HTTP/1.1 403 \x1b[31mForbidden\r\n\r\n", "the proxy answered 403 [31mForbidden", False),
+            (b"HTTP/1.1 502 Bad Gateway\r\n\r\n", "the proxy answered 502 Bad Gateway", True),
+            (b"HTTP/1.1 503 \r\n\r\n", "the proxy answered 503", True),
+        ],
+    )
+    def test_that_refuses_a_tunnel(
+        self, answer: bytes, seen: str, transient: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with FaultServer() as proxy:
+            proxy.greet = lambda sock, _: (sock.recv(4096), sock.sendall(answer), sock.close())  # type: ignore[assignment,func-returns-value]
+            monkeypatch.setenv("https_proxy", proxy.url)
+            self.assert_told(get("https://api.invalid"), seen, transient=transient)
+
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_that_nobody_answers_for(self, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://127.0.0.1:{closed_port()}")
+        result = get(f"{scheme}://api.invalid")
+        self.assert_told(result, "the proxy cannot be reached: the connection was refused", transient=True)
+
+    def test_that_cannot_be_resolved(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("https_proxy", "http://no-such-proxy.invalid:3128")
+        result = get("https://api.invalid")
+        self.assert_told(result, "the proxy cannot be reached: the name of the host", transient=True)
+
+    @pytest.mark.parametrize(
+        "address", ["socks5://127.0.0.1:1080", "ftp://127.0.0.1:1", "http://127.0.0.1:port", "http://"]
+    )
+    def test_whose_address_cannot_be_used(self, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("https_proxy", address)
+        self.assert_told(get("https://api.invalid"), "the address of the proxy cannot be used", transient=False)
+
+    def test_that_wants_a_login_for_plain_http(self, api: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        api.plan(DAY, (407, b""))
+        monkeypatch.setenv("http_proxy", api.url)
+        answer = get("http://api.invalid")
+        assert isinstance(answer, Answer)
+        assert answer.status == 407
+
+    def test_that_is_spoken_to_over_tls_is_trusted_like_a_server(
+        self, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for issuer, seen in ((authority, "the proxy answered 407"), (trustme.CA(), "certificate verify failed")):
+            with FaultServer(context_of(issuer.issue_cert("127.0.0.1"))) as proxy:
+                proxy.refuse_all = head_of(407)
+                monkeypatch.setenv("https_proxy", proxy.url)
+                self.assert_told(get("https://api.invalid"), seen, transient=False)
+
+
+class TestTheAuthorities:
+    """Files of certificates that cannot be used are named, with the variables that name them."""
+
+    @pytest.mark.parametrize("content", [None, b"", b"no certificate", b"-----BEGIN CERTIFICATE-----\nAAAA\n"])
+    def test_that_cannot_be_read(self, content: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        path = tmp_path / "bundle.pem"
+        if content is not None:
+            path.write_bytes(content)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(path))
+        result = get("https://api.invalid")
+        assert isinstance(result, Broken)
+        assert (result.error_type, result.transient) == (ErrorType.API_ERROR, False)
+        assert str(path) in result.seen
+        assert "REQUESTS_CA_BUNDLE" in (result.advice or "")
+
+    @pytest.mark.parametrize("kind", ["file", "folder"])
+    def test_that_the_environment_names_are_trusted(
+        self, kind: str, authority: trustme.CA, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bundle = tmp_path / "authority.pem"
+        if kind == "folder":
+            subprocess.run(["openssl", "rehash", str(tmp_path)], check=True)
+        monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", "/nowhere")
+        monkeypatch.setattr("fixtures_pipeline.transport.client._is_loopback", lambda url: False)
+        monkeypatch.setenv("CURL_CA_BUNDLE", str(tmp_path if kind == "folder" else bundle))
+        with FaultServer(context_of(authority.issue_cert("127.0.0.1"))) as server:
+            assert isinstance(get(server.url), Answer)
 
 
 class TestRetryAfter:

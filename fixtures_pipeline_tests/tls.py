@@ -13,6 +13,8 @@ def trust_authority(monkeypatch: pytest.MonkeyPatch, folder: Path) -> trustme.CA
     bundle = folder / "authority.pem"
     authority.cert_pem.write_to_path(bundle)
     monkeypatch.setattr("requests.adapters.DEFAULT_CA_BUNDLE_PATH", str(bundle))
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
     return authority
 
 

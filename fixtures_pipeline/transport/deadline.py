@@ -1,21 +1,17 @@
 """The end of one request's time, whatever the request is doing when it comes.
 
 Timeouts of sockets count from one piece to the next, so a server that drips bytes would never meet one: a timer shuts
-the socket in use. While a connection is made and TLS negotiated there is none to shut, so these get no more than the
-time that is left, and every step looks at the clock. Resolving a name cannot be cut short; the request ends after it.
+the socket in use. While a connection is made and TLS agreed on there is none to shut, so these get no more than the
+time that is left, and every step looks at the clock. Only resolving a name cannot be cut short; the request ends after
+it.
 """
 
-import http.client
 import socket
 import threading
 import time
-from collections.abc import Mapping
-from typing import cast
+from types import TracebackType
 
-import requests
-import urllib3
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPConnection
 
 
 class Deadline:
@@ -32,11 +28,13 @@ class Deadline:
         self._timer.daemon = True
 
     def __enter__(self) -> "Deadline":
-        _current.deadline = self
+        current.deadline = self
         self._timer.start()
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._timer.cancel()
         with self._lock:
             self._connection = self._socket = None
@@ -45,6 +43,11 @@ class Deadline:
     def has_passed(self) -> bool:
         """Whether the time is over, or was ended."""
         return self._is_cut or time.monotonic() >= self._end
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether a connection has been made, TLS and all."""
+        return self._socket is not None
 
     def check(self) -> None:
         """Raise a TimeoutError if the time is over."""
@@ -79,65 +82,4 @@ class Deadline:
 
 
 #: The deadline of the request that a thread is sending.
-_current = threading.local()
-
-
-#: Interim answers that are read past for one request.
-_MOST_INTERIM = 20
-
-
-class _OnlyResponse(http.client.HTTPResponse):
-    """The only answer on its connection: whatever a server sends beyond it is never taken for the next one.
-
-    It reads past interim answers, of which Python knows only 100 (https://www.rfc-editor.org/rfc/rfc9110#section-15.2).
-    """
-
-    def begin(self) -> None:
-        super().begin()
-        self.will_close = True
-
-    def _read_status(self) -> tuple[str, int, str]:
-        for _ in range(_MOST_INTERIM):
-            version, status, reason = super()._read_status()  # type: ignore[misc]
-            if not 100 <= status < 200 or status == http.client.SWITCHING_PROTOCOLS:
-                return version, status, reason
-            http.client.parse_headers(self.fp)
-        raise http.client.BadStatusLine("interim answers without an end")
-
-
-class _WatchedConnection(HTTPConnection):
-    """A connection that keeps to the current deadline and serves one request."""
-
-    response_class = _OnlyResponse
-
-    def connect(self) -> None:
-        _current.deadline.watch(self)
-        self.timeout = _current.deadline.shorten(self.timeout)
-        super().connect()
-        _current.deadline.watch(self)
-
-    def putrequest(self, method: str, url: str, skip_host: bool = False, skip_accept_encoding: bool = False) -> None:
-        _current.deadline.watch(self)
-        super().putrequest(method, url, skip_host, skip_accept_encoding)
-
-
-class _WatchedTLSConnection(_WatchedConnection, HTTPSConnection):
-    """A TLS connection that keeps to the current deadline."""
-
-
-class DeadlineAdapter(HTTPAdapter):
-    """requests' adapter over connections that keep to the current deadline, through proxies as well."""
-
-    def get_connection_with_tls_context(
-        self,
-        request: requests.PreparedRequest,
-        verify: bool | str | None,
-        proxies: Mapping[str, str] | None = None,
-        cert: tuple[str, str] | str | None = None,
-    ) -> urllib3.HTTPConnectionPool:
-        """Return the pool of connections that a request is sent over."""
-        pool = cast(
-            "urllib3.HTTPConnectionPool", super().get_connection_with_tls_context(request, verify, proxies, cert)
-        )
-        pool.ConnectionCls = _WatchedTLSConnection if pool.scheme == "https" else _WatchedConnection
-        return pool
+current = threading.local()

@@ -14,7 +14,10 @@ class Limits:
         tries: Requests for one day at most.
         pause: Before the second try; doubled for each further one.
         retry_after: Longest `Retry-After` that is waited for.
-        size: Bytes of one answer, unpacked.
+        minute: Waited for when a provider says in words that there were too many requests within a minute.
+        size: Bytes of one answer, unpacked: fifteen usual days, or three of the fullest.
+        batch: Bytes of the answers that are stored at once, if it is more than one: to store them takes ten times that.
+        waiting: Bytes of answers that wait to be stored; beyond it nothing more is asked for.
         redirects: Redirects followed for one request.
         refusals: Refused days in a row after which the run stops asking.
     """
@@ -25,7 +28,10 @@ class Limits:
     tries: int = 4
     pause: float = 0.5
     retry_after: float = 60
-    size: int = 64 * 1024 * 1024
+    minute: float = 60
+    size: int = 12 * 1024 * 1024
+    batch: int = 12 * 1024 * 1024
+    waiting: int = 24 * 1024 * 1024
     redirects: int = 3
     refusals: int = 3
 
