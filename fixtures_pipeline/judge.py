@@ -7,9 +7,12 @@ days are fetched, and nothing that an answer may hold (a number of 400 digits, 1
 """
 
 import json
-import math
-from dataclasses import dataclass
-from datetime import date, datetime
+import re
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from itertools import product
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,213 +20,310 @@ import duckdb
 
 from fixtures_pipeline.days import day_bounds
 from fixtures_pipeline.errors import ErrorType
-from fixtures_pipeline.outcome import NEVER, DayFailed, DayLoaded
+from fixtures_pipeline.outcome import DayFailed, DayLoaded
 from fixtures_pipeline.providers.mapping import OPEN_STATUSES, SQL_WORDS, select_listed
 from fixtures_pipeline.providers.provider import NO_REFUSAL, Provider
 from fixtures_pipeline.text import excerpt
+
+#: Most elements that an answer may list: a hundred times a full day. To take more of them apart needs gigabytes.
+MOST_ELEMENTS = 100_000
+#: Memory for the one answer that is being read: enough for twenty full days at once, not for any heap of brackets.
+#: Without a disk to spill to, so that it is a limit.
+_MEMORY_LIMIT = "128MB"
+#: Most bytes of an answer beside its list: a thousand times what providers put there.
+_LARGEST_ENVELOPE = 256 * 1024
+
+_OUTLINE = """
+    SELECT
+        json_type(decode($body)) AS whole,
+        json_type(decode($body), $path) AS part,
+        json_array_length(decode($body), $path) AS elements
+"""
+
+_NUMBERS = (b"nan", b"inf", b"infinity")
+_LOWER = bytes(range(256)).lower()
 
 _LOOK = (
     "Open the address in a browser to see what answers there (a login page, a proxy, maintenance?), then load the day "
     "again."
 )
 
+#: What DuckDB takes for JSON though it is not: not a number, a comma too many, and half of a character that was written
+#: as two. Texts may hold any of it, so quotes and escapes are looked at as well.
+_NOT_STRICT = re.compile(
+    rb'(?P<quote>")|-?\b(?P<number>nan|inf(?:inity)?)\b|(?P<comma>,)(?=\s*+[\]}])'
+    rb"|\\(?:u(?:d[89ab][0-9a-f]{2}\\ud[c-f]|(?P<half>d[89a-f]))[0-9a-f]{2}|.)",
+    re.IGNORECASE | re.DOTALL,
+)
+#: Without one of these, in lower case and without blanks, an answer has nothing of it; most are spared a closer look.
+_MAY_NOT_BE_STRICT = (b",]", b",}", b"\\ud", *(b"%s%s" % pair for pair in product(_NUMBERS, (b",", b"]", b"}"))))
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What a provider's own words in an answer mean."""
+    """What a provider's own words in an answer mean.
+
+    Attributes:
+        error_type: The kind of failure.
+        message: The provider's words.
+        scope: How far the refusal reaches, as in `Provider.refusal`.
+    """
 
     error_type: ErrorType
     message: str
-    permanent: bool
+    scope: str | None
 
-    @property
-    def advice(self) -> str:
-        """What to do about it."""
-        if self.permanent:
-            return "It is not asked for again automatically; with another plan, load the day by hand."
-        return {
-            ErrorType.AUTH_ERROR: "Check FIXTURES_API_KEY and the plan, then load the day again.",
-            ErrorType.RATE_LIMIT_ERROR: "Load the day again when the quota allows, or lower "
-            "FIXTURES_REQUESTS_PER_SECOND.",
-        }.get(self.error_type, "Load the day again later.")
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an answer is worth.
+
+    Attributes:
+        outcome: What becomes of the day; sizes and times are left for the caller to fill in.
+        refusal: The provider's own words, if the day was refused.
+    """
+
+    outcome: DayLoaded | DayFailed
+    refusal: Refusal | None = None
 
 
 class Judge:
     """Judges the answers of one provider; can be called from many threads at once."""
 
-    def __init__(self, provider: Provider, zone: ZoneInfo) -> None:
-        """Prepare to read `provider`'s answers; days begin and end in `zone`."""
+    def __init__(
+        self,
+        provider: Provider,
+        zone: ZoneInfo,
+        *,
+        least_events: int = 2,
+        quote: Callable[[str | bytes], str] = excerpt,
+    ) -> None:
+        """Prepare to read answers.
+
+        Args:
+            provider: Whose answers they are.
+            zone: Time zone in which days begin and end.
+            least_events: Events that a day needs to count as loaded (`FIXTURES_MIN_EVENTS`).
+            quote: Makes the beginning of a body, or a provider's words, fit to be shown.
+        """
         self._provider = provider
         self._zone = zone
-        # One thread a query: many answers are judged at once, and each is small.
-        self._memory = duckdb.connect(config={"threads": 1})
+        self._least_events = least_events
+        self._quote = quote
+        # One answer at a time, so that none is refused for the memory that another one takes.
+        self._lock = threading.Lock()
+        self._memory = duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY_LIMIT, "temp_directory": ""})
+        self._memory.execute("SET GLOBAL TimeZone = 'UTC'")
         for word in SQL_WORDS:
             self._memory.execute(f"CREATE MACRO {word}")
-        answer = "(SELECT $body AS body, $starts AS starts, $ends AS ends)"
+        answer = "(SELECT $day AS date, $body AS body, $starts AS starts, $ends AS ends)"
         # S608: the provider's constants are the only text put into these statements.
         self._verdict_sql = f"""
             SELECT
-                {self._refusal_of(200)} AS refusal,
+                {self._select_refusal("200")} AS refusal,
                 count(*) AS events,
                 count(event_id) AS with_id,
+                count(kickoff) AS read,
+                count(*) FILTER (unread) AS unread,
                 coalesce(len(list_distinct(list(event_id))), 0) AS ids,
                 count(*) FILTER (own) AS own,
                 coalesce(bool_or(own AND status IN {OPEN_STATUSES}), false) AS in_progress
             FROM ({select_listed(provider, ("event_id", "kickoff", "status"), answer)})
         """  # noqa: S608
-        self._refusal_sql = f"SELECT {self._refusal_of('$status')} AS refusal"
+        self._refusal_sql = f"SELECT {self._select_refusal('$status')} AS refusal"
 
-    def _refusal_of(self, status: object) -> str:
+    def close(self) -> None:
+        """Give the memory back."""
+        self._memory.close()
+
+    def _select_refusal(self, status: str) -> str:
         if self._provider.refusal == NO_REFUSAL:
             return NO_REFUSAL
-        source = f"(SELECT decode($body)::JSON AS body, {status} AS status)"
-        return f"(SELECT {self._provider.refusal} FROM {source})"  # noqa: S608
+        # What is read beside the list is taken out once for all: each look at the whole takes time and memory.
+        envelope = dict.fromkeys(re.findall(r"body, '\$\.(\w+)", self._provider.refusal), "JSON")
+        source = f"""
+            SELECT
+                CASE WHEN strlen(envelope::VARCHAR) <= {_LARGEST_ENVELOPE} THEN envelope END AS body,
+                $listed::BIGINT AS listed, {status} AS status, $asked::JSON AS asked
+            FROM (SELECT to_json(from_json(decode($body), '{json.dumps(envelope)}')) AS envelope)
+        """  # noqa: S608
+        return f"(SELECT {self._provider.refusal} FROM ({source}))"  # noqa: S608
 
-    def judge(self, day: date, body: bytes) -> DayLoaded | DayFailed:
+    def judge(self, day: date, body: bytes, asked: Mapping[str, str] | None = None) -> Verdict:
         """Judge the body of an answer with status 200.
 
         Args:
             day: The day that was asked for.
             body: The answer, unpacked; it stays bytes all the way, as text with one Arabic name takes three times
                 the memory.
-
-        Returns:
-            What becomes of the day; sizes and times are left for the caller to fill in.
+            asked: The query of the request, which some providers echo.
         """
-        # NaN and Infinity, as Python writes them, are no JSON, but DuckDB would keep them and hand them on.
-        row = None if b"NaN" in body or b"Infinity" in body else self._read(day, body)
-        if row is None:
-            try:
-                repaired = _repair(body.decode())
-            except UnicodeDecodeError:
-                return DayFailed(
+        try:
+            with self._lock:
+                return self._judge(day, _make_strict(body), asked or {})
+        except duckdb.OutOfMemoryException:
+            size = f"{len(body) / 1024 / 1024:.1f} MiB"
+            return Verdict(
+                DayFailed(
                     day,
-                    ErrorType.JSON_DECODE_ERROR,
-                    f"The answer for {day} is not UTF-8, so it is not JSON. It begins: "
-                    f"{excerpt(body.decode('latin-1'))!a} {_LOOK}",
+                    ErrorType.DATA_STRUCTURE_ERROR,
+                    f"The answer for {day} ({size}) takes more memory than a day of fixtures can ({_MEMORY_LIMIT}). "
+                    f"{self._begin(body)} If the provider really lists so much, report it.",
                     http_status=200,
                 )
-            row = None if repaired is None else self._read(day, repaired)
-            body = repaired or body
-        if row is None:
-            return DayFailed(
-                day,
-                ErrorType.JSON_DECODE_ERROR,
-                f"The answer for {day} is not JSON. {_begins(body)} {_LOOK}",
-                http_status=200,
             )
-        return self._weigh(day, body, row)
 
-    def _read(self, day: date, body: bytes) -> dict[str, Any] | None:
-        starts, ends = day_bounds(day, self._zone)
-        return self._one(self._verdict_sql, {"body": body, "starts": starts, "ends": ends})
-
-    def _weigh(self, day: date, body: bytes, row: dict[str, Any]) -> DayLoaded | DayFailed:
-        def failed(error_type: ErrorType, message: str, events: int = 0, retry_at: datetime | None = None) -> DayFailed:
-            return DayFailed(day, error_type, message, 200, body, events, retry_at=retry_at)
-
-        refusal = _as_refusal(row["refusal"])
+    def _judge(self, day: date, body: bytes, asked: Mapping[str, str]) -> Verdict:
+        outline = self._read(_OUTLINE, {"body": body, "path": f"$.{self._provider.list_key}"})
+        listed = outline["elements"] if outline is not None and outline["part"] == "ARRAY" else None
+        if listed is not None and listed > MOST_ELEMENTS:
+            message = (
+                f"The answer for {day} lists {listed} elements, more than any day has. {self._begin(body)} {_LOOK}"
+            )
+            return Verdict(DayFailed(day, ErrorType.DATA_STRUCTURE_ERROR, message, http_status=200))
+        row = None if outline is None else self._weigh(day, body, asked, listed)
+        if outline is None or row is None:
+            kind = "JSON" if _is_utf8(body) else "UTF-8, so it is not JSON"
+            message = f"The answer for {day} is not {kind}. {self._begin(body)} {_LOOK}"
+            return Verdict(DayFailed(day, ErrorType.JSON_DECODE_ERROR, message, http_status=200))
+        refusal = _to_refusal(row["refusal"])
         if refusal is not None:
-            words = excerpt(refusal.message).rstrip(".")
-            message = f"{self._provider.title} did not give {day}: {words}. {refusal.advice}"
-            return failed(refusal.error_type, message, retry_at=NEVER if refusal.permanent else None)
+            words = self._quote(refusal.message).rstrip(".")
+            message = f"{self._provider.title} did not give {day}: {words}."
+            return Verdict(DayFailed(day, refusal.error_type, message, 200, body), refusal)
+        return Verdict(self._decide(day, body, row, _describe_shape(outline)))
+
+    def _weigh(self, day: date, body: bytes, asked: Mapping[str, str], listed: int | None) -> dict[str, Any] | None:
+        starts, ends = day_bounds(day, self._zone)
+        values: dict[str, Any] = {"day": day, "body": body, "starts": starts, "ends": ends}
+        if self._provider.refusal != NO_REFUSAL:
+            values |= {"asked": json.dumps(dict(asked)), "listed": listed}
+        return self._read(self._verdict_sql, values)
+
+    def _decide(self, day: date, body: bytes, row: Mapping[str, Any], shape: str | None) -> DayLoaded | DayFailed:
         events: int = row["events"]
-        if events == 0 and (shape := self._shape(body)) is not None:
-            return failed(
-                ErrorType.DATA_STRUCTURE_ERROR,
-                f"The answer for {day} has no list under {self._provider.list_key!r}: {shape}. "
-                f"{_begins(body)} If the API has changed, the mapping of {self._provider.title} has to follow.",
+        failed = DayFailed(day, ErrorType.DATA_STRUCTURE_ERROR, "", 200, body, events)
+        update = f"If the API has changed, the mapping of {self._provider.title} must be updated."
+        if shape is not None:
+            message = (
+                f"The answer for {day} has no list under {self._provider.list_key!r}: {shape}. {self._begin(body)} "
             )
-        if row["with_id"] < events:
-            return failed(
-                ErrorType.DATA_STRUCTURE_ERROR,
-                f"Of the {events} events in the answer for {day}, {events - row['with_id']} are no object with an "
-                f"integer id. If the API has changed, the mapping of {self._provider.title} has to follow.",
-                events,
+            return replace(failed, message=message + update)
+        if (without := events - row["with_id"]) > 0:
+            message = f"Of the {events} events in the answer for {day}, {without} are not objects with an integer id. "
+            return replace(failed, message=message + update)
+        if row["unread"] > row["read"]:
+            message = (
+                f"Of the {events} events in the answer for {day}, {row['unread']} have a kickoff that cannot be read. "
             )
-        if row["own"] < 2:
-            others = events - row["own"]
-            beside = f", beside {others} of other days" if others else ""
-            return failed(
-                ErrorType.DEFAULT_DATA_ERROR,
-                f"The answer for {day} lists {row['own']} events of that day{beside}; fewer than two count as no "
-                "data. Load the day again later; a day without football may stay like this.",
-                events,
+            return replace(failed, message=message + update)
+        if row["own"] < self._least_events:
+            message = (
+                f"The answer for {day} has {_count(row['own'], 'event')} on that day"
+                f"{_name_others(events - row['own'])}; fewer than {self._least_events} count as no data. Load the day "
+                "again later; a day without football may stay like this."
             )
+            return replace(failed, error_type=ErrorType.DEFAULT_DATA_ERROR, message=message)
         if row["ids"] < events:
-            return failed(
-                ErrorType.INTEGRITY_ERROR,
-                f"The answer for {day} lists {events} events but only {row['ids']} different ids: an event stands in "
-                "it twice. Load the day again; if it stays, tell the provider.",
-                events,
+            message = (
+                f"The answer for {day} lists {events} events but only {row['ids']} different ids: it lists an event "
+                "twice. Load the day again; if that does not help, tell the provider."
             )
+            return replace(failed, error_type=ErrorType.INTEGRITY_ERROR, message=message)
         return DayLoaded(day, body, events, row["in_progress"])
 
-    def refusal(self, status: int, body: bytes) -> Refusal | None:
+    def read_refusal(self, status: int, body: bytes, asked: Mapping[str, str]) -> Refusal | None:
         """Return what the provider's own words mean in an answer with a status other than 200, if it has any."""
         if self._provider.refusal == NO_REFUSAL:
             return None
-        row = self._one(self._refusal_sql, {"status": status, "body": body})
-        return _as_refusal(row["refusal"]) if row else None
-
-    def is_json(self, body: bytes) -> bool:
-        """Say whether a body is JSON, and may thus be kept in a JSON column."""
-        row = self._one("SELECT json_valid(decode($body)) AS valid", {"body": body})
-        return row is not None and row["valid"] is True
-
-    def _shape(self, body: bytes) -> str | None:
-        """Describe in a few words what stands where the list should be; None if it is one."""
-        row = self._one(
-            "SELECT json_type(decode($body)) AS whole, json_type(decode($body), $path) AS part",
-            {"body": body, "path": f"$.{self._provider.list_key}"},
-        )
-        if row is None or row["whole"] != "OBJECT":
-            return f"it is {_kind(row['whole'] if row else None)}"
-        if row["part"] == "ARRAY":
+        try:
+            with self._lock:
+                values = {
+                    "status": status,
+                    "body": _make_strict(body),
+                    "asked": json.dumps(dict(asked)),
+                    "listed": None,
+                }
+                row = self._read(self._refusal_sql, values)
+        except duckdb.OutOfMemoryException:
             return None
-        return "there is no such key" if row["part"] is None else f"there stands {_kind(row['part'])}"
+        return _to_refusal(row["refusal"]) if row else None
 
-    def _one(self, query: str, parameters: dict[str, Any]) -> dict[str, Any] | None:
+    def _begin(self, body: bytes) -> str:
+        shown = self._quote(body)
+        return f"It begins: “{shown}”." if shown else "It is empty."
+
+    def keep(self, body: bytes) -> bytes | None:
+        """Return a body as strict JSON, which a JSON column can keep; None if it is not JSON."""
+        try:
+            with self._lock:
+                body = _make_strict(body)
+                row = self._read("SELECT json_valid(decode($body)) AS valid", {"body": body})
+        except duckdb.OutOfMemoryException:
+            return None
+        return body if row is not None and row["valid"] else None
+
+    def _read(self, query: str, parameters: dict[str, Any]) -> dict[str, Any] | None:
         """Run a query that reads one body; None if DuckDB cannot read the body as JSON.
 
         DuckDB's error message quotes the body, cut anywhere, so that Python may fail to decode the message.
         """
-        with self._memory.cursor() as cursor:
-            try:
-                [row] = cursor.execute(query, parameters).fetchall()
-            except (duckdb.InvalidInputException, duckdb.ConversionException, UnicodeDecodeError):
-                return None
-            names = [column[0] for column in cursor.description or ()]
-        return dict(zip(names, row, strict=True))
+        try:
+            [row] = self._memory.execute(query, parameters).fetchall()
+        except (duckdb.DataError, duckdb.InvalidInputException, UnicodeDecodeError):
+            return None
+        return dict(zip([column[0] for column in self._memory.description or ()], row, strict=True))
 
 
-def _repair(body: str) -> bytes | None:
-    """Return a body that only strict readers refuse, as plain JSON; None if it is no JSON at all.
+def _make_strict(body: bytes) -> bytes:
+    """Return a body as strict JSON where careless writers have left it just short of that; all else stays as it came.
 
-    Half an emoji in a name (a lone surrogate) becomes U+FFFD, NaN and Infinity become null: neither may cost a day.
+    What is not a number becomes null, a comma too many goes, and half an emoji (a lone surrogate) becomes U+FFFD.
     """
-    try:
-        value = json.loads(body, parse_constant=lambda _: None, parse_float=_finite)
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    except (ValueError, RecursionError):
+    bare = body.translate(_LOWER, b" \t\r\n")
+    if not bare.endswith(_NUMBERS) and not any(mark in bare for mark in _MAY_NOT_BE_STRICT):
+        return body
+    strict = bytearray()
+    copied, in_text = 0, False
+    for found in _NOT_STRICT.finditer(body):
+        if found["quote"]:
+            in_text = not in_text
+        elif found["half"] if in_text else found["number"] or found["comma"]:
+            strict += body[copied : found.start()]
+            strict += rb"\ufffd" if in_text else b"null" if found["number"] else b""
+            copied = found.end()
+    return bytes(strict + body[copied:])
+
+
+def _describe_shape(outline: Mapping[str, Any]) -> str | None:
+    """Describe in a few words what stands where the list should be; None if it is one."""
+    if outline["whole"] != "OBJECT":
+        return f"the answer is {_kind(outline['whole'])}"
+    if outline["part"] == "ARRAY":
         return None
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+    return "there is no such key" if outline["part"] is None else f"it is {_kind(outline['part'])}"
 
 
-def _finite(number: str) -> float | None:
-    value = float(number)
-    return value if math.isfinite(value) else None
-
-
-def _as_refusal(row: dict[str, Any] | None) -> Refusal | None:
+def _to_refusal(row: dict[str, Any] | None) -> Refusal | None:
     if row is None:
         return None
-    return Refusal(ErrorType(row["error_type"]), row["message"] or "it does not say why", row["permanent"])
+    return Refusal(ErrorType(row["error_type"]), row["message"] or "it does not say why", row["scope"])
 
 
-def _begins(body: bytes) -> str:
-    shown = excerpt(body)
-    return f"It begins: {shown}" if shown else "It is empty."
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _name_others(number: int) -> str:
+    return f" (and {number} on neighbouring days)" if number else ""
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _kind(json_type: str | None) -> str:

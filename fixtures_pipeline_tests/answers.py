@@ -102,8 +102,9 @@ def read_api_football(answer: dict[str, Any]) -> dict[int, dict[str, Any]]:
     read = {}
     for row in answer["response"]:
         status = words.get(row["fixture"]["status"]["short"], "unknown")
+        kickoff = datetime.fromisoformat(row["fixture"]["date"])
         read[row["fixture"]["id"]] = {
-            "kickoff": datetime.fromisoformat(row["fixture"]["date"]),
+            "kickoff": None if row["fixture"]["status"]["short"] == "TBD" else kickoff,
             "status": status,
             "status_detail": row["fixture"]["status"]["short"],
             "country": row["league"]["country"].replace("-", " "),

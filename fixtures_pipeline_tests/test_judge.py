@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import date, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,8 +10,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from fixtures_pipeline.errors import ErrorType
-from fixtures_pipeline.judge import Judge
-from fixtures_pipeline.outcome import NEVER, DayFailed, DayLoaded, Outcome
+from fixtures_pipeline.judge import Judge, Refusal, Verdict
+from fixtures_pipeline.outcome import DayFailed, DayLoaded, Outcome
 from fixtures_pipeline.providers import PROVIDERS
 from fixtures_pipeline_tests.answers import api_football_body, football_data_body, recorded
 from fixtures_pipeline_tests.conftest import Judged
@@ -19,9 +20,10 @@ from fixtures_pipeline_tests.fault_server import body_of, event, good_body, neig
 from fixtures_pipeline_tests.stores import UTC, events
 
 
-def judge(provider: str, body: object) -> Outcome:
+def judge(provider: str, body: object) -> Verdict:
     """Judge a value as a provider's answer for Monday."""
-    return Judge(PROVIDERS[provider], UTC).judge(MONDAY, json.dumps(body).encode())
+    with closing(Judge(PROVIDERS[provider], UTC)) as judge:
+        return judge.judge(MONDAY, json.dumps(body).encode())
 
 
 def refused(outcome: Outcome) -> DayFailed:
@@ -39,17 +41,25 @@ def test_a_good_answer_is_passed_on_as_it_came_with_its_events_counted(judged: J
     ("body", "expected", "words"),
     [
         (b"", ErrorType.JSON_DECODE_ERROR, "is not JSON. It is empty."),
-        (b"<h1>Please\n\tlog in</h1>", ErrorType.JSON_DECODE_ERROR, "is not JSON. It begins: <h1>Please log in</h1>"),
-        (good_body(MONDAY)[:-1], ErrorType.JSON_DECODE_ERROR, "is not JSON. It begins: "),
-        (b"Malm\xf6", ErrorType.JSON_DECODE_ERROR, r"is not UTF-8, so it is not JSON. It begins: 'Malm\xf6'"),
-        (b"[]", ErrorType.DATA_STRUCTURE_ERROR, "no list under 'events': it is a list. It begins: []"),
-        (b"7", ErrorType.DATA_STRUCTURE_ERROR, "no list under 'events': it is a number."),
+        (b"<b>Please\n\tlog in</b>", ErrorType.JSON_DECODE_ERROR, "is not JSON. It begins: “<b>Please log in</b>”. "),
+        (good_body(MONDAY)[:-1], ErrorType.JSON_DECODE_ERROR, "is not JSON. It begins: “{"),
+        (b"Malm\xf6", ErrorType.JSON_DECODE_ERROR, "is not UTF-8, so it is not JSON. It begins: “Malm\ufffd”. "),
+        (b"[]", ErrorType.DATA_STRUCTURE_ERROR, "no list under 'events': the answer is a list. It begins: “[]”. "),
+        (b"7", ErrorType.DATA_STRUCTURE_ERROR, "no list under 'events': the answer is a number."),
         (b'{"event": []}', ErrorType.DATA_STRUCTURE_ERROR, "no list under 'events': there is no such key."),
         (body_of(None), ErrorType.DATA_STRUCTURE_ERROR, " null."),
         (body_of("none"), ErrorType.DATA_STRUCTURE_ERROR, " a text."),
-        (body_of([*own(MONDAY, 2), {}, {"id": "3"}]), ErrorType.DATA_STRUCTURE_ERROR, "Of the 4 events"),
-        (body_of([]), ErrorType.DEFAULT_DATA_ERROR, "lists 0 events of that day;"),
-        (body_of([*own(MONDAY, 1), *neighbours(MONDAY)]), ErrorType.DEFAULT_DATA_ERROR, "lists 1 event"),
+        (
+            body_of([*own(MONDAY, 2), {}, {"id": "3"}]),
+            ErrorType.DATA_STRUCTURE_ERROR,
+            "Of the 4 events in the answer for 2025-03-03, 2 are not objects with an integer id.",
+        ),
+        (body_of([]), ErrorType.DEFAULT_DATA_ERROR, "has 0 events on that day; fewer than 2 count"),
+        (
+            body_of([*own(MONDAY, 1), *neighbours(MONDAY)]),
+            ErrorType.DEFAULT_DATA_ERROR,
+            "has 1 event on that day (and 2 on neighbouring days);",
+        ),
         (body_of([*own(MONDAY, 3), *own(MONDAY, 1)]), ErrorType.INTEGRITY_ERROR, "4 events but only 3 different ids"),
     ],
 )  # fmt: skip
@@ -81,7 +91,7 @@ def test_the_first_fault_counts(faults: set[str], expected: ErrorType) -> None:
         body["response"] = [later, later] if "twice" in faults else [later]
     if "without ids" in faults:
         body["response"] += [{}]
-    assert refused(judge("api-football", body)).error_type == expected
+    assert refused(judge("api-football", body).outcome).error_type == expected
 
 
 def test_json_that_failed_is_kept_and_anything_else_is_not(judged: Judged) -> None:
@@ -133,8 +143,8 @@ def test_a_day_is_in_progress_while_an_event_of_its_own_can_change(
 def test_the_zone_of_the_operator_decides_what_belongs_to_a_day() -> None:
     berlin = Judge(PROVIDERS["football-data"], ZoneInfo("Europe/Berlin"))
     late = football_data_body(MONDAY).replace(b"T12:00:00Z", b"T23:30:00Z")
-    assert refused(berlin.judge(MONDAY, late)).error_type == ErrorType.DEFAULT_DATA_ERROR
-    assert isinstance(berlin.judge(TUESDAY, late), DayLoaded)
+    assert refused(berlin.judge(MONDAY, late).outcome).error_type == ErrorType.DEFAULT_DATA_ERROR
+    assert isinstance(berlin.judge(TUESDAY, late).outcome, DayLoaded)
 
 
 def test_many_threads_can_judge_at_once(judged: Judged) -> None:
@@ -148,44 +158,48 @@ class TestRefusals:
     """The provider's own words, in an answer of status 200 or another."""
 
     @pytest.mark.parametrize(
-        ("errors", "expected", "permanent"),
+        ("errors", "expected", "scope"),
         [
-            ({"token": "Error/Missing application key."}, ErrorType.AUTH_ERROR, False),
-            ({"access": "Your account is suspended."}, ErrorType.AUTH_ERROR, False),
-            ({"plan": "Free plans do not have access to this date."}, ErrorType.AUTH_ERROR, True),
-            ({"requests": "You have reached the request limit for the day."}, ErrorType.RATE_LIMIT_ERROR, False),
-            ({"rateLimit": "Too many requests."}, ErrorType.RATE_LIMIT_ERROR, False),
-            ({"timezone": "The Timezone field is not known."}, ErrorType.API_ERROR, False),
-            (["Something else."], ErrorType.API_ERROR, False),
+            ({"token": "Error/Missing application key."}, ErrorType.AUTH_ERROR, None),
+            ({"access": "Your account is suspended."}, ErrorType.AUTH_ERROR, None),
+            ({"plan": "Free plans do not have access to this date."}, ErrorType.AUTH_ERROR, "plan"),
+            ({"requests": "You have reached the request limit for the day."}, ErrorType.RATE_LIMIT_ERROR, "day"),
+            ({"rateLimit": "Too many requests."}, ErrorType.RATE_LIMIT_ERROR, "minute"),
+            ({"timezone": "The Timezone field is not known."}, ErrorType.API_ERROR, None),
+            (["Something else."], ErrorType.API_ERROR, None),
         ],
     )
-    def test_api_football_refuses_with_status_200(self, errors: Any, expected: ErrorType, permanent: bool) -> None:
-        outcome = refused(judge("api-football", json.loads(api_football_body(MONDAY)) | {"errors": errors}))
-        assert outcome.error_type == expected
-        assert (outcome.retry_at == NEVER) is permanent
+    def test_api_football_refuses_with_status_200(self, errors: Any, expected: ErrorType, scope: str | None) -> None:
+        verdict = judge("api-football", json.loads(api_football_body(MONDAY)) | {"errors": errors})
         words = errors[0] if isinstance(errors, list) else next(iter(errors.values()))
-        assert words.rstrip(".") in outcome.message
+        said = f"“{words.rstrip('.')}”"
+        assert verdict.refusal == Refusal(expected, said, scope)
+        outcome = refused(verdict.outcome)
+        assert outcome.error_type == expected
+        assert outcome.message == f"API-Football did not give {MONDAY}: {said}."
 
     @pytest.mark.parametrize("errors", [[None], {"bug": None}, [""], {"": ""}])
     def test_api_football_may_refuse_without_a_word(self, errors: Any) -> None:
-        outcome = refused(judge("api-football", json.loads(api_football_body(MONDAY)) | {"errors": errors}))
+        verdict = judge("api-football", json.loads(api_football_body(MONDAY)) | {"errors": errors})
+        outcome = refused(verdict.outcome)
         assert outcome.error_type == ErrorType.API_ERROR
         assert f"did not give {MONDAY}: it does not say why." in outcome.message
 
     @pytest.mark.parametrize("errors", [[], {}, None])
     def test_api_football_without_errors_loads(self, errors: Any) -> None:
         body = json.loads(api_football_body(MONDAY)) | {"errors": errors}
-        assert isinstance(judge("api-football", body), DayLoaded)
+        assert judge("api-football", body).refusal is None
+        assert isinstance(judge("api-football", body).outcome, DayLoaded)
 
     def test_api_football_in_pages_is_not_a_half_loaded_day(self) -> None:
         body = json.loads(api_football_body(MONDAY)) | {"paging": {"current": 1, "total": 2}}
-        outcome = refused(judge("api-football", body))
-        assert outcome.error_type == ErrorType.API_ERROR
+        outcome = refused(judge("api-football", body).outcome)
+        assert outcome.error_type == ErrorType.DATA_STRUCTURE_ERROR
         assert "2 pages" in outcome.message
 
     def test_api_football_recorded_errors_have_their_type(self) -> None:
         found = {
-            path.name: refused(judge("api-football", json.loads(path.read_bytes()))).error_type
+            path.name: refused(judge("api-football", json.loads(path.read_bytes())).outcome).error_type
             for path in recorded("api-football", "error_200_*.json")
         }
         assert found == {
@@ -200,12 +214,13 @@ class TestRefusals:
 
     def test_football_data_refuses_with_another_status(self) -> None:
         body = {"message": "The resource you are looking for is restricted and …"}
-        refusal = Judge(PROVIDERS["football-data"], UTC).refusal(403, json.dumps(body).encode())
-        assert refusal is not None
-        assert (refusal.error_type, refusal.permanent) == (ErrorType.AUTH_ERROR, True)
-        assert "with another plan" in refusal.advice
+        with closing(Judge(PROVIDERS["football-data"], UTC)) as judge:
+            refusal = judge.read_refusal(403, json.dumps(body).encode(), {})
+        # For the account's sake, not the day's.
+        assert refusal == Refusal(ErrorType.AUTH_ERROR, f"“{body['message']}”", scope=None)
 
     @pytest.mark.parametrize("name", PROVIDERS)
     @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"message": 5, "errors": 5}', b"\xff"])
     def test_what_is_not_the_providers_own_words_is_left_to_the_status(self, name: str, body: bytes) -> None:
-        assert Judge(PROVIDERS[name], UTC).refusal(500, body) is None
+        with closing(Judge(PROVIDERS[name], UTC)) as judge:
+            assert judge.read_refusal(500, body, {}) is None

@@ -107,7 +107,7 @@ def test_any_part_of_a_good_answer_may_be_something_else(name: str, make_store: 
     @leisurely
     @given(path=paths, new=json_values)
     def check(path: list[int], new: Any) -> None:
-        settle(store, judge.judge(MONDAY, json.dumps(mutate(good, path, new)).encode()))
+        settle(store, judge.judge(MONDAY, json.dumps(mutate(good, path, new)).encode()).outcome)
 
     with kept_open(store):
         check()
@@ -217,7 +217,7 @@ def test_a_recorded_day_comes_back_from_the_store_as_it_was(
 def test_the_order_in_which_a_mapping_lists_its_columns_changes_nothing(store: FixtureStore) -> None:
     def load(names: list[str]) -> tuple[str | None, list[list[dict[str, Any]]]]:
         store.provider = replace(SOFASCORE, columns={name: SOFASCORE.columns[name] for name in names})
-        [stored] = store.put([Judge(store.provider, ZONE).judge(MONDAY, good_body(MONDAY))])
+        [stored] = store.put([Judge(store.provider, ZONE).judge(MONDAY, good_body(MONDAY)).outcome])
         # With the times of the last change: loading it again marks nothing as changed.
         return stored.fixtures_version, tables(store, "fixtures", "superseded_fixtures")
 
@@ -261,7 +261,7 @@ def test_a_day_owns_what_kicks_off_on_it_by_the_clocks_of_its_zone(key: str, mak
         days_by_clock = {moment: datetime.fromtimestamp(moment, UTC).astimezone(zone).date() for moment in moments}
         body = body_of([{"id": moment, "startTimestamp": moment} for moment in moments])
         near = [day, day + timedelta(days=1)]
-        store.put([judge.judge(one, body) for one in near])
+        store.put([judge.judge(one, body).outcome for one in near])
         rows = query(store, "SELECT event_id, date FROM fixtures WHERE list_contains($near, date)", {"near": near})
         found = {row["event_id"]: row["date"] for row in rows}
         assert found == {moment: own for moment, own in days_by_clock.items() if own in near}

@@ -36,29 +36,28 @@ def test_a_good_day_loads(name: str, api: FaultServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "expected", "permanent"),
+    ("status", "body", "expected"),
     [
-        (200, {"filters": {"permission": None}, "matches": []}, ErrorType.AUTH_ERROR, False),
-        (400, {"message": "Your API token is invalid.", "errorCode": 400}, ErrorType.AUTH_ERROR, False),
-        (400, {"message": "Specified period must not exceed 10 days."}, ErrorType.API_ERROR, False),
-        (403, {"message": "The resource you are looking for is restricted and …"}, ErrorType.AUTH_ERROR, True),
+        (200, {"filters": {"permission": None}, "matches": []}, ErrorType.AUTH_ERROR),
+        (400, {"message": "Your API token is invalid.", "errorCode": 400}, ErrorType.AUTH_ERROR),
+        (400, {"message": "Specified period must not exceed 10 days."}, ErrorType.API_ERROR),
+        (403, {"message": "The resource you are looking for is restricted and …"}, ErrorType.AUTH_ERROR),
         (
             404,
             {"message": "The resource you are looking for does not exist.", "error": 404},
             ErrorType.API_ERROR,
-            False,
         ),
-        (429, {"message": "You reached your request limit. Wait 48 seconds."}, ErrorType.RATE_LIMIT_ERROR, False),
+        (429, {"message": "You reached your request limit. Wait 48 seconds."}, ErrorType.RATE_LIMIT_ERROR),
     ],
 )
-def test_football_data_refuses_in_its_own_words(
-    status: int, body: Any, expected: ErrorType, permanent: bool, api: FaultServer
-) -> None:
+def test_football_data_refuses_in_its_own_words(status: int, body: Any, expected: ErrorType, api: FaultServer) -> None:
     api.plan_any((status, json.dumps(body).encode()))
     [outcome] = fetch("football-data", api)
     assert isinstance(outcome, DayFailed)
     assert outcome.error_type == expected
-    assert (outcome.retry_at == NEVER) is permanent
+    # Nothing is refused for the sake of a day; only the minute's quota says when to come back.
+    assert (outcome.retry_at is None) is (status != 429)
+    assert outcome.retry_at != NEVER
 
 
 def test_days_outside_the_plan_do_not_stop_the_others_from_being_asked(api: FaultServer) -> None:
@@ -68,6 +67,7 @@ def test_days_outside_the_plan_do_not_stop_the_others_from_being_asked(api: Faul
     api.plan_any(json.dumps(refused).encode())
     outcomes = fetch("api-football", api, *(MONDAY + timedelta(days=n) for n in range(8)))
     assert len(outcomes) == len(api.requests) == 8
+    assert {outcome.retry_at for outcome in outcomes if isinstance(outcome, DayFailed)} == {NEVER}
 
 
 # Requests, rates and quotas

@@ -6,33 +6,74 @@ Errors come with status 200 as a rule: `errors` is a list when there are none an
 
 from datetime import date
 
+from fixtures_pipeline.providers.mapping import choose
 from fixtures_pipeline.providers.provider import Provider, Request
 
 _STRUCTURE = """{
-    "fixture": {"id": "JSON", "timestamp": "JSON", "status": {"short": "VARCHAR"}},
+    "fixture": {"id": "JSON", "timestamp": "JSON", "date": "VARCHAR", "status": {"short": "VARCHAR"}},
     "league": {"id": "JSON", "name": "VARCHAR", "country": "VARCHAR", "season": "VARCHAR", "round": "VARCHAR"},
     "teams": {
         "home": {"id": "JSON", "name": "VARCHAR", "winner": "JSON"},
         "away": {"id": "JSON", "name": "VARCHAR", "winner": "JSON"}
     },
     "goals": {"home": "JSON", "away": "JSON"},
-    "score": {"penalty": {"home": "JSON", "away": "JSON"}}
+    "score": {
+        "fulltime": {"home": "JSON", "away": "JSON"},
+        "extratime": {"home": "JSON", "away": "JSON"},
+        "penalty": {"home": "JSON", "away": "JSON"}
+    }
 }"""
+
+_WORD = "word(e.fixture.status.short)"
+
+# The short words, and the long ones, should they ever stand in their place.
+_STATUS = choose(
+    _WORD,
+    {
+        "scheduled": "ns notstarted tbd timetobedefined",
+        "live": "1h firsthalf firsthalfkickoff kickoff ht halftime 2h secondhalf 2ndhalf secondhalf2ndhalfstarted et "
+        "extratime bt breaktime p penaltyinprogress live inprogress int interrupted matchinterrupted",
+        "finished": "ft aet pen finished matchfinished matchfinishedafterextratime matchfinishedafterpenalty",
+        "postponed": "pst post postponed matchpostponed",
+        "cancelled": "canc cancelled canceled matchcancelled matchcanceled",
+        "abandoned": "abd abandoned matchabandoned",
+        "suspended": "susp suspended matchsuspended",
+        "awarded": "awd awarded technicalloss wo walkover",
+    },
+    otherwise="'unknown'",
+)
+
+_TERMS = {"short": _WORD, "state": _STATUS} | {
+    f"{side}_{name}": sql.format(side=side)
+    for side in ("home", "away")
+    for name, sql in {
+        "won": "word(e.teams.{side}.winner)",
+        "total": "goals(e.goals.{side})",
+        "full": "goals(e.score.fulltime.{side})",
+        "extra": "goals(e.score.extratime.{side})",
+        "shoot_out": "goals(e.score.penalty.{side})",
+    }.items()
+}
+
+# The time of a match that has none yet (TBD) is midnight, which stands for nothing.
+_HAS_TIME = "coalesce(short NOT IN ('tbd', 'timetobedefined'), true)"
+
+# The parts say more than the sum, once an event is over: `fulltime` is the score after 90 minutes, `extratime` what
+# came on top of it.
+_PARTS = """({side}_full + coalesce(
+        {side}_extra, CASE WHEN short IN ('ft', 'finished', 'matchfinished') THEN 0 END
+    ))"""
+_SCORE = f"""CASE
+        WHEN state = 'finished'
+            AND {_PARTS.format(side="home")} IS NOT NULL AND {_PARTS.format(side="away")} IS NOT NULL
+        THEN {_PARTS}
+        ELSE {{side}}_total
+    END"""
 
 _COLUMNS = {
     "event_id": "whole(e.fixture.id)",
-    "kickoff": "moment(e.fixture.timestamp)",
-    "status": """CASE
-        WHEN e.fixture.status.short IN ('NS', 'TBD') THEN 'scheduled'
-        WHEN e.fixture.status.short IN ('1H', 'HT', '2H', 'ET', 'BT', 'P', 'LIVE', 'INT') THEN 'live'
-        WHEN e.fixture.status.short IN ('FT', 'AET', 'PEN') THEN 'finished'
-        WHEN e.fixture.status.short = 'PST' THEN 'postponed'
-        WHEN e.fixture.status.short = 'CANC' THEN 'cancelled'
-        WHEN e.fixture.status.short = 'ABD' THEN 'abandoned'
-        WHEN e.fixture.status.short = 'SUSP' THEN 'suspended'
-        WHEN e.fixture.status.short IN ('AWD', 'WO') THEN 'awarded'
-        ELSE 'unknown'
-    END""",
+    "kickoff": f"CASE WHEN {_HAS_TIME} THEN coalesce(moment(e.fixture.timestamp), instant(e.fixture.date)) END",
+    "status": "state",
     "status_detail": "trimmed(e.fixture.status.short)",
     "country": "trimmed(replace(e.league.country, '-', ' '))",
     "competition_id": "whole(e.league.id)",
@@ -43,40 +84,69 @@ _COLUMNS = {
     "home_team": "trimmed(e.teams.home.name)",
     "away_team_id": "whole(e.teams.away.id)",
     "away_team": "trimmed(e.teams.away.name)",
-    "home_score": "goals(e.goals.home)",
-    "away_score": "goals(e.goals.away)",
-    "home_penalties": "goals(e.score.penalty.home)",
-    "away_penalties": "goals(e.score.penalty.away)",
-    # While an event goes on, `winner` says who leads.
-    "winner": """CASE
-        WHEN e.fixture.status.short NOT IN ('FT', 'AET', 'PEN', 'AWD', 'WO') THEN NULL
-        WHEN e.teams.home.winner = 'true' THEN 'home'
-        WHEN e.teams.away.winner = 'true' THEN 'away'
-        WHEN e.fixture.status.short IN ('FT', 'AET', 'PEN') AND whole(e.fixture.id) IS NOT NULL
-            AND e.teams.home.winner IS NULL AND e.teams.away.winner IS NULL THEN 'draw'
+    "home_score": _SCORE.format(side="home"),
+    "away_score": _SCORE.format(side="away"),
+    "home_penalties": "home_shoot_out",
+    "away_penalties": "away_shoot_out",
+    # While an event is on, `winner` says who leads. Two nulls are a draw only if the score is level.
+    "winner": f"""CASE
+        WHEN state NOT IN ('finished', 'awarded') THEN NULL
+        WHEN home_won = 'true' AND away_won IS DISTINCT FROM 'true' THEN 'home'
+        WHEN away_won = 'true' AND home_won IS DISTINCT FROM 'true' THEN 'away'
+        WHEN state = 'finished' AND home_won IS NULL AND away_won IS NULL
+            AND {_SCORE.format(side="home")} = {_SCORE.format(side="away")}
+            AND home_shoot_out IS NOT DISTINCT FROM away_shoot_out THEN 'draw'
     END""",
 }
 
-_REFUSAL = """CASE
-    WHEN len(json_keys(body, '$.errors')) > 0 THEN {
+_ERRORS = "list_transform(json_keys(body, '$.errors'), lambda key: word(key))"
+
+# `errors` is an object whose keys say what is wrong; the words below are all that were ever seen of an account's.
+_REFUSAL = f"""CASE
+    WHEN len({_ERRORS}) > 0 THEN {{
         'error_type': CASE
-            WHEN list_has_any(json_keys(body, '$.errors'), ['token', 'access', 'plan']) THEN 'AUTH_ERROR'
-            WHEN list_has_any(json_keys(body, '$.errors'), ['requests', 'rateLimit']) THEN 'RATE_LIMIT_ERROR'
+            WHEN list_has_any(
+                {_ERRORS}, ['token', 'key', 'access', 'plan', 'ip', 'domain', 'account', 'subscription']
+            ) THEN 'AUTH_ERROR'
+            WHEN list_has_any({_ERRORS}, ['requests', 'ratelimit']) THEN 'RATE_LIMIT_ERROR'
             ELSE 'API_ERROR'
         END,
-        'message': array_to_string(json_extract_string(body, '$.errors.*'), ' '),
-        'permanent': list_contains(json_keys(body, '$.errors'), 'plan')
-    }
-    WHEN json_array_length(body, '$.errors') > 0 THEN {
+        'message': said(array_to_string(json_extract_string(body, '$.errors.*'), ' ')),
+        'scope': CASE
+            WHEN list_contains({_ERRORS}, 'plan') THEN 'plan'
+            WHEN list_contains({_ERRORS}, 'requests') THEN 'day'
+            WHEN list_contains({_ERRORS}, 'ratelimit') THEN 'minute'
+        END
+    }}
+    WHEN json_array_length(body, '$.errors') > 0 THEN {{
         'error_type': 'API_ERROR',
-        'message': array_to_string(json_extract_string(body, '$.errors[*]'), ' '),
-        'permanent': false
-    }
-    WHEN json_exists(body, '$.paging.total') AND json_extract_string(body, '$.paging.total') <> '1' THEN {
-        'error_type': 'API_ERROR',
-        'message': 'the day comes in ' || json_extract_string(body, '$.paging.total') || ' pages, and one was expected',
-        'permanent': false
-    }
+        'message': said(array_to_string(json_extract_string(body, '$.errors[*]'), ' ')),
+        'scope': NULL
+    }}
+    WHEN json_type(body, '$.errors') = 'VARCHAR' AND trimmed(json_extract_string(body, '$.errors')) IS NOT NULL THEN {{
+        'error_type': 'API_ERROR', 'message': said(json_extract_string(body, '$.errors')), 'scope': NULL
+    }}
+    WHEN status <> 200 AND json_extract_string(body, '$.rateLimit') IS NOT NULL THEN {{
+        'error_type': 'RATE_LIMIT_ERROR', 'message': said(json_extract_string(body, '$.rateLimit')), 'scope': 'minute'
+    }}
+    WHEN status <> 200 THEN NULL
+    WHEN json_extract_string(body, '$.parameters.date') <> json_extract_string(asked, '$.date') THEN {{
+        'error_type': 'DATA_STRUCTURE_ERROR',
+        'message': concat('it answers for ', json_extract_string(body, '$.parameters.date'), ' instead'),
+        'scope': NULL
+    }}
+    WHEN json_extract_string(body, '$.paging.total') <> '1' THEN {{
+        'error_type': 'DATA_STRUCTURE_ERROR',
+        'message': concat(
+            'the day comes in ', json_extract_string(body, '$.paging.total'), ' pages, and one was expected'
+        ),
+        'scope': NULL
+    }}
+    WHEN whole(json_extract(body, '$.results')) <> listed THEN {{
+        'error_type': 'DATA_STRUCTURE_ERROR',
+        'message': concat('it counts ', json_extract_string(body, '$.results'), ' results but lists ', listed),
+        'scope': NULL
+    }}
 END"""
 
 
@@ -91,8 +161,11 @@ API_FOOTBALL = Provider(
     list_key="response",
     structure=_STRUCTURE,
     columns=_COLUMNS,
+    terms=_TERMS,
     base_url="https://v3.football.api-sports.io",
     key_header="x-apisports-key",
+    written_kickoff=f"CASE WHEN {_HAS_TIME} THEN coalesce(e.fixture.timestamp::VARCHAR, e.fixture.date) END",
+    named_day="day_of(e.fixture.date)",
     refusal=_REFUSAL,
     # The free plan: a hundred requests a day, yesterday to tomorrow; ten a minute is what its users report.
     requests_per_second=10 / 60,

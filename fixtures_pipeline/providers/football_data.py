@@ -9,6 +9,7 @@ from datetime import UTC, date, timedelta
 from zoneinfo import ZoneInfo
 
 from fixtures_pipeline.days import day_bounds
+from fixtures_pipeline.providers.mapping import choose
 from fixtures_pipeline.providers.provider import Provider, Request
 
 #: Longest wait that a header may ask for, in seconds: the quota is one of a minute.
@@ -24,39 +25,73 @@ _STRUCTURE = """{
     "score": {
         "winner": "VARCHAR", "duration": "VARCHAR",
         "fullTime": {"home": "JSON", "away": "JSON"},
+        "halfTime": {"home": "JSON", "away": "JSON"},
+        "regularTime": {"home": "JSON", "away": "JSON"},
+        "extraTime": {"home": "JSON", "away": "JSON"},
         "penalties": {"home": "JSON", "away": "JSON"}
     }
 }"""
 
-# After a shoot-out `fullTime` includes its goals. Where taking them away gives no score, it stands as it is.
-_SCORE = """CASE
-        WHEN e.score.duration = 'PENALTY_SHOOTOUT'
-            AND goals(e.score.fullTime.home) >= goals(e.score.penalties.home)
-            AND goals(e.score.fullTime.away) >= goals(e.score.penalties.away)
-        THEN goals(e.score.fullTime.{side}) - goals(e.score.penalties.{side})
-        ELSE goals(e.score.fullTime.{side})
+_STATUS = choose(
+    "word(e.status)",
+    {
+        "scheduled": "scheduled timed",
+        "live": "inplay paused halftime extratime penaltyshootout live",
+        "finished": "finished",
+        "suspended": "suspended",
+        "postponed": "postponed",
+        "cancelled": "cancelled canceled",
+        "abandoned": "abandoned",
+        "awarded": "awarded walkover",
+    },
+    otherwise="'unknown'",
+)
+
+_TERMS = {
+    "state": _STATUS,
+    "status_word": "word(e.status)",
+    "duration": "coalesce(word(e.score.duration), 'regular')",
+    "begins": "instant(e.utcDate)",
+} | {
+    f"{side}_{name}": f"goals(e.score.{key}.{side})"
+    for side in ("home", "away")
+    for name, key in {
+        "full": "fullTime",
+        "half": "halfTime",
+        "regular": "regularTime",
+        "extra": "extraTime",
+        "shoot_out": "penalties",
+    }.items()
+}
+
+# The parts, which come with extra time only, say more than the sum: with a shoot-out, `fullTime` includes its goals.
+_HAS_PARTS = "(home_regular + home_extra + away_regular + away_extra IS NOT NULL)"
+# Where the parts are missing, the shoot-out is taken from the sum, unless that leaves less than the half-time score and
+# extra time make together: the sum is then without it already, or wrong.
+_IS_SUM_TRUE = " AND ".join(
+    f"{side}_full - {side}_shoot_out >= coalesce({side}_half, 0) + coalesce({side}_extra, 0)"
+    for side in ("home", "away")
+)
+_SCORE = f"""CASE
+        WHEN {_HAS_PARTS} THEN {{side}}_regular + {{side}}_extra
+        WHEN duration <> 'penaltyshootout' THEN {{side}}_full
+        WHEN {_IS_SUM_TRUE} THEN {{side}}_full - {{side}}_shoot_out
     END"""
+# A shoot-out without a score of its own is what the sum has and the parts have not.
+_REST = "{side}_full - {side}_regular - {side}_extra"
+_PENALTIES = f"""coalesce({{side}}_shoot_out, CASE
+        WHEN duration = 'penaltyshootout' AND {_HAS_PARTS} AND {_REST} >= 0 THEN {_REST}
+    END)"""
+
+# Midnight of a match whose time is not fixed stands for nothing; that of one that is TIMED is real.
+_HAS_TIME = "coalesce(NOT (status_word = 'scheduled' AND epoch(begins) % 86400 = 0), true)"
 
 _COLUMNS = {
     "event_id": "whole(e.id)",
-    "kickoff": "instant(e.utcDate)",
-    "status": """CASE e.status
-        WHEN 'SCHEDULED' THEN 'scheduled'
-        WHEN 'TIMED' THEN 'scheduled'
-        WHEN 'IN_PLAY' THEN 'live'
-        WHEN 'PAUSED' THEN 'live'
-        WHEN 'EXTRA_TIME' THEN 'live'
-        WHEN 'PENALTY_SHOOTOUT' THEN 'live'
-        WHEN 'LIVE' THEN 'live'
-        WHEN 'FINISHED' THEN 'finished'
-        WHEN 'SUSPENDED' THEN 'suspended'
-        WHEN 'POSTPONED' THEN 'postponed'
-        WHEN 'CANCELLED' THEN 'cancelled'
-        WHEN 'AWARDED' THEN 'awarded'
-        ELSE 'unknown'
-    END""",
+    "kickoff": f"CASE WHEN {_HAS_TIME} THEN begins END",
+    "status": "state",
     "status_detail": """CASE
-        WHEN e.score.duration IS NULL OR e.score.duration = 'REGULAR' THEN trimmed(e.status)
+        WHEN duration = 'regular' THEN trimmed(e.status)
         ELSE concat_ws('/', trimmed(e.status), trimmed(e.score.duration))
     END""",
     "country": "trimmed(e.area.name)",
@@ -64,7 +99,7 @@ _COLUMNS = {
     "competition": "trimmed(e.competition.name)",
     "season": "nullif(left(trimmed(e.season.startDate), 4), '')",
     "round": """CASE
-        WHEN e.stage IN ('REGULAR_SEASON', 'LEAGUE_STAGE') THEN whole(e.matchday)::VARCHAR
+        WHEN word(e.stage) IN ('regularseason', 'leaguestage') THEN whole(e.matchday)::VARCHAR
         ELSE nullif(concat_ws(' ', trimmed(e.stage), trimmed(e."group")), '')
     END""",
     "home_team_id": "whole(e.homeTeam.id)",
@@ -73,26 +108,39 @@ _COLUMNS = {
     "away_team": "trimmed(e.awayTeam.name)",
     "home_score": _SCORE.format(side="home"),
     "away_score": _SCORE.format(side="away"),
-    "home_penalties": "goals(e.score.penalties.home)",
-    "away_penalties": "goals(e.score.penalties.away)",
-    # While an event goes on, `winner` says who leads.
-    "winner": """CASE WHEN e.status IN ('FINISHED', 'AWARDED') THEN
-        CASE e.score.winner WHEN 'HOME_TEAM' THEN 'home' WHEN 'AWAY_TEAM' THEN 'away' WHEN 'DRAW' THEN 'draw' END
-    END""",
+    "home_penalties": _PENALTIES.format(side="home"),
+    "away_penalties": _PENALTIES.format(side="away"),
+    # While an event is on, `winner` says who leads.
+    "winner": f"""CASE WHEN state IN ('finished', 'awarded') THEN {
+        choose("word(e.score.winner)", {"home": "hometeam home", "away": "awayteam away", "draw": "draw"})
+    } END""",
 }
 
+# Whatever is refused here is refused for the account's sake: no day is outside a plan, only competitions are.
 _REFUSAL = """CASE
-    WHEN status = 200 AND json_type(body, '$.matches') = 'ARRAY'
-        AND coalesce(json_type(body, '$.filters.permission'), 'NULL') = 'NULL' THEN {
+    WHEN status = 429 THEN {
+        'error_type': 'RATE_LIMIT_ERROR', 'message': said(json_extract_string(body, '$.message')), 'scope': 'minute'
+    }
+    WHEN status IN (400, 403) AND regexp_matches(
+        lower(json_extract_string(body, '$.message')), 'token|restricted|subscription|permission'
+    ) THEN {'error_type': 'AUTH_ERROR', 'message': said(json_extract_string(body, '$.message')), 'scope': NULL}
+    WHEN status <> 200 OR listed IS NULL THEN NULL
+    WHEN coalesce(json_type(body, '$.filters.permission'), 'NULL') = 'NULL' THEN {
         'error_type': 'AUTH_ERROR',
         'message': 'the answer names no permission, so the key was missing or not known',
-        'permanent': false
+        'scope': NULL
     }
-    WHEN status = 400 AND contains(lower(json_extract_string(body, '$.message')), 'token') THEN {
-        'error_type': 'AUTH_ERROR', 'message': json_extract_string(body, '$.message'), 'permanent': false
+    WHEN left(json_extract_string(body, '$.filters.dateFrom'), 10) > json_extract_string(asked, '$.dateFrom')
+        OR left(json_extract_string(body, '$.filters.dateTo'), 10) < json_extract_string(asked, '$.dateTo') THEN {
+        'error_type': 'DATA_STRUCTURE_ERROR',
+        'message': concat('it answers for ', json_extract_string(body, '$.filters.dateFrom'), ' to ',
+            json_extract_string(body, '$.filters.dateTo'), ' instead'),
+        'scope': NULL
     }
-    WHEN status = 403 AND contains(lower(json_extract_string(body, '$.message')), 'restricted') THEN {
-        'error_type': 'AUTH_ERROR', 'message': json_extract_string(body, '$.message'), 'permanent': true
+    WHEN whole(json_extract(body, '$.resultSet.count')) <> listed THEN {
+        'error_type': 'DATA_STRUCTURE_ERROR',
+        'message': concat('it counts ', json_extract_string(body, '$.resultSet.count'), ' matches but lists ', listed),
+        'scope': NULL
     }
 END"""
 
@@ -121,8 +169,11 @@ FOOTBALL_DATA = Provider(
     list_key="matches",
     structure=_STRUCTURE,
     columns=_COLUMNS,
+    terms=_TERMS,
     base_url="https://api.football-data.org",
     key_header="X-Auth-Token",
+    written_kickoff=f"CASE WHEN {_HAS_TIME} THEN e.utcDate END",
+    named_day="day_of(e.utcDate)",
     refusal=_REFUSAL,
     pause=_pause,
     # The free plan (https://docs.football-data.org/general/v4/policies.html).

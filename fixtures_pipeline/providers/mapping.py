@@ -5,7 +5,7 @@ is in its own module; what becomes of the rows is for `judge` and `store`, which
 constant text: data reaches it only as parameters.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from fixtures_pipeline.providers.provider import Provider
 
@@ -19,52 +19,97 @@ SQL_WORDS = (
     """trimmed(t) AS CASE
         WHEN (t LIKE '{%' OR t LIKE '[%') AND json_valid(t) THEN NULL
         ELSE nullif(trim(t, chr(32) || chr(9) || chr(10) || chr(13) || chr(160)), '') END""",
-    # A whole number of at most 64 bits; NULL for text, fractions, booleans and what is larger.
+    # A word as one can compare it: in lower case, without blanks and marks. Providers are careless with both.
+    """word(t) AS nullif(regexp_replace(lower(trimmed(t)), '[^a-z0-9]+', '', 'g'), '')""",
+    # Whatever somebody wrote, a list or an object too; NULL for nothing, also in the form of an empty one.
+    r"""written(t) AS CASE WHEN NOT regexp_full_match(t, '\s*(\[\s*\]|\{\s*\})?\s*') THEN t END""",
+    # What a provider says in its own words, marked as such.
+    """said(t) AS '“' || rtrim(trimmed(t), '. ') || '”'""",
+    # A whole number of at most 64 bits, also 1.0; NULL for text, fractions, booleans and what is larger.
     """whole(j) AS CASE
-        WHEN regexp_full_match(j::VARCHAR, '-?[0-9]{1,19}') THEN TRY_CAST(j::VARCHAR AS BIGINT) END""",
-    # A score: a small number that is not negative.
+        WHEN regexp_full_match(j::VARCHAR, '-?[0-9]{1,19}([.]0+)?')
+        THEN TRY_CAST(split_part(j::VARCHAR, '.', 1) AS BIGINT) END""",
+    # A score: a small number that is not negative; also 2.0.
     """goals(j) AS CASE
-        WHEN regexp_full_match(j::VARCHAR, '[0-9]{1,3}') THEN j::VARCHAR::INTEGER END""",
-    # Seconds since 1970 as a point in time; NULL outside the years 1 to 9999.
+        WHEN regexp_full_match(j::VARCHAR, '[0-9]{1,3}([.]0+)?') THEN split_part(j::VARCHAR, '.', 1)::INTEGER END""",
+    # A point in time that every time zone can show: NULL unless some days within the years 1 and 9999.
+    """shown(t) AS CASE
+        WHEN t BETWEEN TIMESTAMPTZ '0001-01-04 00:00:00+00' AND TIMESTAMPTZ '9999-12-28 00:00:00+00' THEN t END""",
+    # Seconds since 1970 as a point in time; also 1741003200.0, and milliseconds, which no football was played in as
+    # seconds.
     """moment(j) AS CASE
-        WHEN whole(j) BETWEEN -62135596800 AND 253402300799 THEN to_timestamp(whole(j)) END""",
-    # A point in time in UTC as ISO 8601 writes it.
-    """instant(t) AS CASE
-        WHEN regexp_full_match(t, '[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?Z')
-        THEN TRY_CAST(t AS TIMESTAMPTZ) END""",
+        WHEN regexp_full_match(j::VARCHAR, '-?[0-9]{1,15}([.]0+)?')
+        THEN shown(to_timestamp(CASE
+            WHEN whole(j) BETWEEN -99999999999 AND 99999999999 THEN whole(j) ELSE whole(j) // 1000
+        END)) END""",
+    # A point in time as ISO 8601 writes it, with its offset from UTC.
+    r"""instant(t) AS CASE
+        WHEN regexp_full_match(
+            t,
+            '\s*[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?'
+            || '( ?Z| ?z| ?[+-][0-9]{2}(:?[0-9]{2})?)\s*')
+        THEN shown(TRY_CAST(regexp_replace(
+            regexp_replace(upper(trimmed(t)), ' (Z|[+-].*)$', '\1'), '([+-][0-9]{2})([0-9]{2})$', '\1:\2'
+        ) AS TIMESTAMPTZ)) END""",
+    # The day that a text begins with.
+    r"""day_of(t) AS TRY_CAST(regexp_extract(t, '^\s*([0-9]{4}-[0-9]{2}-[0-9]{2})', 1) AS DATE)""",
 )
 
-#: A day owns what kicks off on it, and an event without a kickoff that is listed under it.
-_IS_OWN = "coalesce(kickoff >= starts AND kickoff < ends, true)"
+
+def choose(word: str, meanings: Mapping[str, str], otherwise: str = "NULL") -> str:
+    """Return what a word means: each meaning, and between blanks the words that have it.
+
+    It is looked up, as a CASE would repeat the word's own SQL for each meaning, and DuckDB plan all of it for each day.
+
+    >>> choose("word(e.winner)", {"home": "home hometeam"})
+    "coalesce(map_extract_value(MAP(['home', 'hometeam'], ['home', 'home']), word(e.winner)), NULL)"
+    """
+    known = {word: meaning for meaning, words in meanings.items() for word in words.split()}
+    return f"coalesce(map_extract_value(MAP({list(known)}, {list(known.values())}), {word}), {otherwise})"
 
 
-def select_listed(provider: Provider, columns: Sequence[str], answers: str, carried: Sequence[str] = ()) -> str:
+#: A day owns what kicks off on it. An event without a kickoff belongs to the day that the provider names for it, else
+#: to the day it is listed under.
+_IS_OWN = "coalesce(kickoff >= starts AND kickoff < ends, named_day = date, true)"
+
+
+def select_listed(provider: Provider, columns: Sequence[str], answers: str) -> str:
     """Return a SELECT of the events that whole answers list, each with `own`: whether its day owns it.
 
     Args:
         provider: Whose answers they are.
         columns: Columns of the provider's mapping to read, `kickoff` among them; the fewer, the faster.
-        answers: What stands after FROM: `body` (the answer, BLOB), `starts` and `ends` (TIMESTAMPTZ, of the day).
-        carried: Further columns of `answers` that each event gets.
+        answers: What stands after FROM: `date`, `body` (the answer, BLOB), and `starts` and `ends` of the day
+            (TIMESTAMPTZ).
+
+    Returns:
+        A SELECT of `date`, `columns`, `own`, `merely_listed`: whether nothing but the list says that its day owns it,
+        and `unread`: whether the provider gave a kickoff that cannot be read.
     """
-    key = provider.list_key
-    events = f"""from_json(decode(body), '{{"{key}": [{provider.structure_of(*columns)}]}}').{key}"""
-    return _select(provider, columns, answers, carried, events)
+    key, structure = provider.list_key, provider.structure_of(*columns)
+    return _select(provider, columns, answers, f"""from_json(decode(body), '{{"{key}": [{structure}]}}').{key}""")
 
 
-def select_stored(provider: Provider, columns: Sequence[str], days: str, carried: Sequence[str] = ()) -> str:
+def select_stored(provider: Provider, columns: Sequence[str], days: str) -> str:
     """Return the same SELECT for `fixture_days.data`, the bare list that is kept of an answer, in place of `body`."""
-    return _select(provider, columns, days, carried, f"from_json(data, '[{provider.structure_of(*columns)}]')")
+    return _select(provider, columns, days, f"from_json(data, '[{provider.structure_of(*columns)}]')")
 
 
-def _select(provider: Provider, columns: Sequence[str], source: str, carried: Sequence[str], events: str) -> str:
+def _select(provider: Provider, columns: Sequence[str], source: str, events: str) -> str:
     mapped = ", ".join(f"{provider.columns[name]} AS {name}" for name in columns)
-    kept = "".join(f"{name}, " for name in carried)
+    terms = "".join(f", {sql} AS {name}" for name, sql in provider.terms_of(*columns).items())
     return f"""
-        SELECT {kept}{", ".join(columns)}, {_IS_OWN} AS own
+        SELECT
+            date, {", ".join(columns)}, {_IS_OWN} AS own, kickoff IS NULL AND named_day IS NULL AS merely_listed,
+            kickoff IS NULL AND written_kickoff IS NOT NULL AS unread
         FROM (
-            SELECT {kept}starts, ends, {mapped}
-            FROM (SELECT {kept}starts, ends, unnest({events}) AS e FROM {source})
+            SELECT
+                date, starts, ends, {mapped},
+                {provider.named_day} AS named_day, written(({provider.written_kickoff})::VARCHAR) AS written_kickoff
+            FROM (
+                SELECT date, starts, ends, e{terms}
+                FROM (SELECT date, starts, ends, unnest({events}) AS e FROM {source})
+            )
         )
     """
 

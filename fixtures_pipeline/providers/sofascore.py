@@ -6,6 +6,7 @@ A list for day D holds every event from D-14 h to D+36 h in UTC, so about half o
 
 from datetime import date
 
+from fixtures_pipeline.providers.mapping import choose
 from fixtures_pipeline.providers.provider import Provider, Request
 
 _STRUCTURE = """{
@@ -20,36 +21,71 @@ _STRUCTURE = """{
     "roundInfo": {"round": "JSON", "name": "VARCHAR"},
     "homeTeam": {"id": "JSON", "name": "VARCHAR"},
     "awayTeam": {"id": "JSON", "name": "VARCHAR"},
-    "homeScore": {"current": "JSON", "display": "JSON", "penalties": "JSON"},
-    "awayScore": {"current": "JSON", "display": "JSON", "penalties": "JSON"}
+    "homeScore": {
+        "current": "JSON", "display": "JSON", "penalties": "JSON",
+        "normaltime": "JSON", "overtime": "JSON", "extra1": "JSON", "extra2": "JSON"
+    },
+    "awayScore": {
+        "current": "JSON", "display": "JSON", "penalties": "JSON",
+        "normaltime": "JSON", "overtime": "JSON", "extra1": "JSON", "extra2": "JSON"
+    }
 }"""
 
-# `display` is the score without the shoot-out, but can be negative on a side: then both are read from `current`, which
-# holds it.
-_SCORE = """CASE
-        WHEN goals(e.homeScore.display) IS NOT NULL AND goals(e.awayScore.display) IS NOT NULL
-        THEN goals(e.{side}Score.display)
-        ELSE goals(e.{side}Score.current)
-    END"""
+_TERMS = {"kind": "word(e.status.type)", "code": "whole(e.status.code)"} | {
+    f"{side}_{name}": sql.format(side=side)
+    for side in ("home", "away")
+    for name, sql in {
+        "display": "goals(e.{side}Score.display)",
+        "current": "goals(e.{side}Score.current)",
+        "shoot_out": "goals(e.{side}Score.penalties)",
+        "parts": """(goals(e.{side}Score.normaltime) + coalesce(
+            goals(e.{side}Score.overtime),
+            coalesce(goals(e.{side}Score.extra1), 0) + coalesce(goals(e.{side}Score.extra2), 0)
+        ))""",
+    }.items()
+}
+
+_STATUS = choose(
+    "kind",
+    {
+        "scheduled": "notstarted scheduled delayed",
+        "live": "inprogress live interrupted",
+        "finished": "finished ended",
+        "postponed": "postponed",
+        "cancelled": "canceled cancelled",
+        "abandoned": "abandoned",
+        "suspended": "suspended willcontinue",
+    },
+    otherwise="'unknown'",
+)
+
+# 0-0 is no shoot-out.
+_HAS_SHOOT_OUT = "(coalesce(home_shoot_out, 0) + coalesce(away_shoot_out, 0) > 0)"
+# `display` is the score without the shoot-out, but can be negative: then it is none. `current` includes the shoot-out,
+# unless it is less.
+_SHOWN = f"""(CASE
+        WHEN home_display IS NOT NULL AND away_display IS NOT NULL THEN {{side}}_display
+        WHEN {_HAS_SHOOT_OUT} AND home_parts IS NOT NULL AND away_parts IS NOT NULL THEN {{side}}_parts
+        WHEN {_HAS_SHOOT_OUT} AND home_current >= home_shoot_out AND away_current >= away_shoot_out
+        THEN {{side}}_current - {{side}}_shoot_out
+        ELSE {{side}}_current
+    END)"""
+# Some events count the shoot-out that was won as one goal more. The parts tell, which are stale in others: so only
+# where the two differ by just that goal.
+_HAS_WINNING_GOAL = f"""(
+        {_SHOWN.format(side="home")} - home_parts = (home_shoot_out > away_shoot_out)::INTEGER
+        AND {_SHOWN.format(side="away")} - away_parts = (away_shoot_out > home_shoot_out)::INTEGER
+    )"""
+_SCORE = f"CASE WHEN {_HAS_WINNING_GOAL} THEN {{side}}_parts ELSE {_SHOWN} END"
+_PENALTIES = f"CASE WHEN {_HAS_SHOOT_OUT} THEN {{side}}_shoot_out END"
 
 _COLUMNS = {
     "event_id": "whole(e.id)",
     "kickoff": "moment(e.startTimestamp)",
-    "status": """CASE
-        WHEN e.isAwarded = 'true' OR whole(e.status.code) = 91 THEN 'awarded'
-        WHEN e.status.type = 'canceled' AND whole(e.status.code) = 90 THEN 'abandoned'
-        ELSE CASE e.status.type
-            WHEN 'notstarted' THEN 'scheduled'
-            WHEN 'delayed' THEN 'scheduled'
-            WHEN 'inprogress' THEN 'live'
-            WHEN 'interrupted' THEN 'live'
-            WHEN 'finished' THEN 'finished'
-            WHEN 'postponed' THEN 'postponed'
-            WHEN 'canceled' THEN 'cancelled'
-            WHEN 'suspended' THEN 'suspended'
-            WHEN 'willcontinue' THEN 'suspended'
-            ELSE 'unknown'
-        END
+    "status": f"""CASE
+        WHEN word(e.isAwarded) = 'true' OR code = 91 THEN 'awarded'
+        WHEN kind IN ('canceled', 'cancelled') AND code = 90 THEN 'abandoned'
+        ELSE {_STATUS}
     END""",
     "status_detail": "coalesce(trimmed(e.status.description), trimmed(e.status.type))",
     "country": "trimmed(e.tournament.category.name)",
@@ -63,10 +99,18 @@ _COLUMNS = {
     "away_team": "trimmed(e.awayTeam.name)",
     "home_score": _SCORE.format(side="home"),
     "away_score": _SCORE.format(side="away"),
-    "home_penalties": "goals(e.homeScore.penalties)",
-    "away_penalties": "goals(e.awayScore.penalties)",
+    "home_penalties": _PENALTIES.format(side="home"),
+    "away_penalties": _PENALTIES.format(side="away"),
     "winner": "CASE whole(e.winnerCode) WHEN 1 THEN 'home' WHEN 2 THEN 'away' WHEN 3 THEN 'draw' END",
 }
+
+
+# The list can be asked for in pages by those who know how; one that says there is more is not the day.
+_REFUSAL = """CASE
+    WHEN status = 200 AND json_extract_string(body, '$.hasNextPage') = 'true' THEN {
+        'error_type': 'DATA_STRUCTURE_ERROR', 'message': 'it says that there are further pages', 'scope': NULL::VARCHAR
+    }
+END"""
 
 
 def _request(day: date, timezone: str) -> Request:  # noqa: ARG001 - the list covers the day in every time zone
@@ -80,4 +124,7 @@ SOFASCORE = Provider(
     list_key="events",
     structure=_STRUCTURE,
     columns=_COLUMNS,
+    terms=_TERMS,
+    written_kickoff="e.startTimestamp",
+    refusal=_REFUSAL,
 )
