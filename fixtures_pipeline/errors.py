@@ -8,7 +8,10 @@ a sentence for people:
     ├── SettingsError         a setting cannot be used
     ├── StoreError            the database cannot be opened, read or written
     │   ├── StoreMissingError     there is none yet
+    │   ├── StoreOutdatedError    an older version of the project wrote it
     │   └── StoreLockedError      another process holds it
+    ├── HomeError             Dagster's home cannot be used
+    ├── RunError              a run ended before it had tried all of its days
     └── ReportError           the coverage report cannot be made
 
 Nothing here knows of HTTP, SQL or Dagster.
@@ -47,8 +50,20 @@ class StoreMissingError(StoreError):
     """There is no database yet."""
 
 
+class StoreOutdatedError(StoreError):
+    """The database was written by an older version of the project; opening it for writing brings it up to date."""
+
+
 class StoreLockedError(StoreError):
     """Another process holds the database."""
+
+
+class HomeError(FixturesError):
+    """Dagster's home cannot be used; the text says why and what to do."""
+
+
+class RunError(FixturesError):
+    """A run ended before it had tried all of its days."""
 
 
 class ReportError(FixturesError):

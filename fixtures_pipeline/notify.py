@@ -20,6 +20,7 @@ from pathlib import Path
 from fixtures_pipeline.days import contiguous
 from fixtures_pipeline.outcome import REFUSALS, DayFailed, Stored
 from fixtures_pipeline.retries import is_given_up
+from fixtures_pipeline.text import defuse, shorten
 
 #: Seconds in which receivers have to accept a message.
 SECONDS = 20
@@ -107,7 +108,7 @@ class News:
         room = min(_MESSAGE, _MESSAGES // max(len(self._failing), 1))
         for error_type, days in sorted(self._failing.items(), key=lambda group: (group[0] not in REFUSALS, group[1])):
             yield f"{error_type}, {_count_days(len(days))}: {_name_days(days)}"
-            yield f"  {_shorten(self._messages[error_type], room)}"
+            yield f"  {defuse(shorten(self._messages[error_type], room))}"
         if self._given_up:
             count = _count_days(len(self._given_up))
             yield f"{count} given up, no longer retried automatically: {_name_days(self._given_up)}"
@@ -126,19 +127,6 @@ def _name_days(days: Sequence[date]) -> str:
     named = [str(first) if first == last else f"{first} to {last}" for first, last in stretches[:_STRETCHES]]
     more = sum((last - first).days + 1 for first, last in stretches[_STRETCHES:])
     return f"{', '.join(named)}{f' and {more} more' if more else ''}"
-
-
-def _shorten(message: str, room: int) -> str:
-    """Return `message` on one line of at most `room` characters: its beginning says what was seen, its end what to do.
-
-    >>> _shorten("The answer is not JSON. It begins: <!doctype html><html><title> Open the address.", 48)
-    'The answer is not JSON … tle> Open the address.'
-    """
-    line = " ".join("".join(character if character.isprintable() else " " for character in message).split())
-    if len(line) <= room:
-        return line
-    half = (room - len(" … ")) // 2
-    return f"{line[:half].rstrip()} … {line[-half:].lstrip()}"
 
 
 def send(digest: Digest, urls: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ Only values belong here, and nothing that opens, sends or draws. How an answer i
 judged in `judge`, how it is kept in `store`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 
@@ -52,6 +52,7 @@ class DayFailed:
         size: Bytes of the answer as it came, unpacked.
         elapsed_ms: From the first request for the day to giving up, retries and pauses included.
         retry_at: Not worth asking before this; `NEVER` for a day that asking again cannot help; None if unknown.
+        asked: Whether a request was sent for the day; one that was not asked for has not failed once more.
     """
 
     day: date
@@ -63,6 +64,7 @@ class DayFailed:
     size: int = 0
     elapsed_ms: int = 0
     retry_at: datetime | None = None
+    asked: bool = True
 
 
 Outcome = DayLoaded | DayFailed
@@ -77,7 +79,7 @@ class OpenError:
         message: What was seen and what to do.
         http_status: Status of the last response; None where none came.
         events: Events in the offending answer.
-        attempts: Failures in a row.
+        attempts: Failures in a row; 0 for a day that could not be asked for yet.
         failing_since: The first of them.
         failed_at: The latest of them.
         retry_at: Not worth asking before this, as in `DayFailed`.
@@ -125,6 +127,7 @@ class Stored:
         days_version: Hash of the day's stored answer; None for a day that failed.
         fixtures_version: Hash of the day's rows in `fixtures`; None for a day that failed.
         rows: Rows of each of the three tables of days in all, after the transaction.
+        first_fixtures: The day's first fixtures by kickoff, for people to look at; none for a day that failed.
     """
 
     outcome: Outcome
@@ -133,6 +136,7 @@ class Stored:
     days_version: str | None = None
     fixtures_version: str | None = None
     rows: Mapping[str, int] = field(default_factory=dict)
+    first_fixtures: Sequence[Mapping[str, str | None]] = ()
 
     @property
     def day(self) -> date:

@@ -21,7 +21,7 @@ def next_retry(attempts: int, failed_at: datetime, retry_at: datetime | None) ->
     is given up. A day that said when to come back (`retry_at`) is left alone until then.
 
     Args:
-        attempts: Failures in a row, at least 1.
+        attempts: Failures in a row; 0 for a day that could not be asked for yet.
         failed_at: The latest of them.
         retry_at: `fixture_errors.retry_at`.
 
@@ -34,5 +34,14 @@ def next_retry(attempts: int, failed_at: datetime, retry_at: datetime | None) ->
     """
     if is_given_up(attempts, retry_at):
         return None
-    pause = min(timedelta(hours=2 ** (attempts - 1)), LONGEST_PAUSE)
+    pause = min(timedelta(hours=2 ** max(attempts - 1, 0)), LONGEST_PAUSE)
     return max(failed_at + pause, retry_at or failed_at)
+
+
+def is_due(attempts: int, failed_at: datetime, retry_at: datetime | None, now: datetime) -> bool:
+    """Whether a failed day may be asked for again now; the other arguments are those of `next_retry`."""
+    if failed_at > now:
+        # Dated by a clock that has been set back since, so neither date says anything.
+        return not is_given_up(attempts, retry_at)
+    retry = next_retry(attempts, failed_at, retry_at)
+    return retry is not None and retry <= now

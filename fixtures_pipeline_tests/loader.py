@@ -26,7 +26,7 @@ def main() -> None:
             batch: list[Outcome] = [
                 DayFailed(day, ErrorType.API_ERROR, "It broke.")
                 if day.toordinal() % 5 == 0
-                else judge.judge(day, good_body(day, events=20 + turn % 3))
+                else judge.judge(day, good_body(day, events=20 + turn % 3)).outcome
                 for day in days[start : start + 3]
             ]
             for stored in store.put(batch):

@@ -25,7 +25,7 @@ from fixtures_pipeline.retries import GIVEN_UP_AFTER
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline_tests.fault_server import FaultServer, closed_port, good_body
-from fixtures_pipeline_tests.runs import check_alone, run
+from fixtures_pipeline_tests.runs import check_alone, failure_of, run
 from fixtures_pipeline_tests.stores import fail
 
 FIRST = date(2025, 3, 1)
@@ -134,7 +134,8 @@ class TestARun:
         fail(settings, FIRST)
         for n in (1, 2, 4):
             api.plan(FIRST + timedelta(days=n), LOGIN)
-        assert run(settings, instance, FIRST, FIRST + timedelta(days=40)).success
+        failure = failure_of(run(settings, instance, FIRST, FIRST + timedelta(days=40)))
+        assert failure.startswith("3 of 41 days failed: ")
         [message] = receiver.messages
         assert (message["title"], message["type"]) == ("fixtures (sofascore): 3 days failed, 1 recovered", "failure")
         first, second, third, last = message["message"].splitlines()
@@ -143,7 +144,8 @@ class TestARun:
         assert third == "1 day recovered: 2025-03-01"
         assert last == "3 days failing in total"
 
-        assert run(settings, instance, FIRST, FIRST + timedelta(days=4)).success
+        failure = failure_of(run(settings, instance, FIRST, FIRST + timedelta(days=4)))
+        assert failure.startswith("3 of 5 days failed: ")
         assert receiver.messages == [message]
 
     def test_of_checks_alone_sends_nothing(
@@ -172,7 +174,8 @@ class TestARun:
 
         monkeypatch.setattr(FixtureStore, "put", put_once)
         api.plan_any(LOGIN)
-        assert not run(telling(settings, url(receiver)), instance, FIRST, FIRST + timedelta(days=40)).success
+        result = run(telling(settings, url(receiver)), instance, FIRST, FIRST + timedelta(days=40))
+        assert failure_of(result) == "The disk is full."
         [message] = receiver.messages
         days = "1 day" if len(stored) == 1 else f"{len(stored)} days"
         assert message["title"] == f"fixtures (sofascore): {days} failed"
@@ -226,7 +229,7 @@ class TestAReceiver:
         with receiving(refused) as broken:
             secretive = telling(settings, url(receiver), url(broken), f"nosuchservice://{TOKEN}")
             result = run(secretive, instance_in_files, FIRST)
-        assert result.success
+        assert failure_of(result).startswith("1 of 1 day failed: ")
         assert TOKEN in receiver.requests[0]
         assert warnings(instance_in_files, result) == [
             "FIXTURES_NOTIFY: receiver 2 (JSON) did not accept the message: it refused it or gave no answer.",
@@ -355,9 +358,14 @@ def test_types_are_told_one_by_one_refusals_first_then_by_day() -> None:
     ]
 
 
+def undefused(text: str) -> str:
+    """Return a message without the marks that keep receivers from taking a server's words for mentions and links."""
+    return text.replace("\u200b", "")
+
+
 def test_a_long_message_keeps_its_beginning_and_its_end_on_one_line() -> None:
     message = "It begins:\x1b[31m\n\u202eevil " + "<b>@everyone</b>\r\n" * 100 + "Open the address in a browser."
-    _, line = told(stored(failing(FIRST, message=message))).body.split("\n")
+    _, line = undefused(told(stored(failing(FIRST, message=message))).body).split("\n")
     assert line.startswith("  It begins: [31m evil <b>")
     assert line.endswith("Open the address in a browser.")
     assert len(line) <= 402
@@ -465,6 +473,7 @@ def test_whatever_happens_there_is_one_short_plain_message(batch: list[Stored], 
     digest = news.digest()
     assert len(digest.title) < 100
     assert digest.title.isprintable()
-    assert len(digest.body) < 3000
-    assert len(digest.body.splitlines()) <= 22
-    assert all(line.isprintable() for line in digest.body.split("\n"))
+    body = undefused(digest.body)
+    assert len(body) < 3000
+    assert len(body.splitlines()) <= 22
+    assert all(line.isprintable() for line in body.split("\n"))
