@@ -7,7 +7,8 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ import pytest
 from dagster import DagsterInstance
 
 from fixtures_pipeline.judge import Judge
+from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.outcome import Outcome
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline_tests.fault_server import FaultServer
-from fixtures_pipeline_tests.processes import Dagster
+from fixtures_pipeline_tests.processes import TABLES, Dagster
 from fixtures_pipeline_tests.runs import RangeRun, asking, range_run
-from fixtures_pipeline_tests.stores import SOFASCORE, UTC, store_at
+from fixtures_pipeline_tests.stores import SOFASCORE, UTC, store_at, table
 
 Judged = Callable[[date, str | bytes], Outcome]
 MakeStore = Callable[..., FixtureStore]
@@ -75,10 +77,11 @@ def store(make_store: MakeStore) -> FixtureStore:
 
 
 @pytest.fixture(scope="session")
-def judged() -> Judged:
+def judged() -> Iterator[Judged]:
     """Return a function that judges a body as Sofascore's answer for a day."""
     judge = Judge(SOFASCORE, UTC)
-    return lambda day, body: judge.judge(day, body.encode() if isinstance(body, str) else body)
+    yield lambda day, body: judge.judge(day, body.encode() if isinstance(body, str) else body).outcome
+    judge.close()
 
 
 @pytest.fixture
@@ -115,6 +118,40 @@ def dagster(settings: Settings, tmp_path: Path) -> Iterator[Dagster]:
     """Return a `dagster dev` of the test's own."""
     with Dagster(tmp_path / "dagster", settings) as running:
         yield running
+
+
+@dataclass(frozen=True)
+class Weeks:
+    """A running UI over three weeks of sample days that one backfill of all assets has loaded.
+
+    Attributes:
+        ui: The UI.
+        settings: Its settings.
+        backfill: The backfill's id.
+        days: The days.
+        failed: Those of them that failed, each in its own way.
+    """
+
+    ui: Dagster
+    settings: Settings
+    backfill: str
+    days: list[date]
+    failed: list[date]
+
+
+@pytest.fixture(scope="module")
+def weeks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Weeks]:
+    """Return three weeks in a UI of the test module's own."""
+    folder = tmp_path_factory.mktemp("ui")
+    settings = Settings.load(db=folder / "sample.duckdb", start_date="2026-01-01")
+    today = datetime.now(UTC).date()
+    days = [today - timedelta(days=n) for n in range(22, 0, -1)]
+    with Dagster(folder / "home", settings) as running:
+        backfill = running.backfill(days, [*TABLES, "coverage_report"])
+        running.ended(backfill)
+        failed = [row["date"] for row in table(open_store(settings), "fixture_errors", "date")]
+        assert len(failed) == 5
+        yield Weeks(running, settings, backfill, days, failed)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,9 @@ from dagster import (
 # What the UI asks; Dagster has no public way but a running server.
 from dagster._core.definitions.data_version import CachingStaleStatusResolver
 from dagster._core.loader import LoadingContextForTest
+from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
+from fixtures_pipeline.dagster.partitions import daily_partitions
 from fixtures_pipeline.definitions import build_definitions
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.rules import RULES
@@ -46,12 +48,8 @@ def run(
     settings: Settings, instance: DagsterInstance, first: date, last: date | None = None, **selection: Any
 ) -> ExecuteInProcessResult:
     """Run `load_days` over a range of days, as a backfill does."""
-    tags = {
-        "dagster/asset_partition_range_start": first.isoformat(),
-        "dagster/asset_partition_range_end": (last or first).isoformat(),
-    }
     job = build_definitions(settings).resolve_implicit_global_asset_job_def()
-    return job.execute_in_process(instance=instance, tags=tags, raise_on_error=False, **selection)
+    return job.execute_in_process(instance=instance, tags=range_of(first, last), raise_on_error=False, **selection)
 
 
 @dataclass(frozen=True)
@@ -79,13 +77,29 @@ def range_run(folder: Path) -> Iterator[RangeRun]:
 def check_alone(settings: Settings, instance: DagsterInstance, name: str) -> ExecuteInProcessResult:
     """Execute one check by itself, as its button does."""
     asset = next((rule.asset for rule in RULES if rule.name == name), "fixture_days")
-    selection = AssetSelection.checks(AssetCheckKey(AssetKey(asset), name))
-    job = define_asset_job("alone", selection=selection)
+    return execute_checks(settings, instance, AssetSelection.checks(AssetCheckKey(AssetKey(asset), name)))
+
+
+def check_all(settings: Settings, instance: DagsterInstance, asset: str, *days: date) -> ExecuteInProcessResult:
+    """Execute the checks of an asset, as *Execute all* does, without days or with a range of them."""
+    return execute_checks(settings, instance, AssetSelection.checks_for_assets(AssetKey(asset)), *days)
+
+
+def execute_checks(
+    settings: Settings, instance: DagsterInstance, selection: AssetSelection, *days: date
+) -> ExecuteInProcessResult:
+    """Run checks and nothing else."""
     graph = build_definitions(settings).resolve_asset_graph()
-    result: ExecuteInProcessResult = job.resolve(asset_graph=graph).execute_in_process(
-        instance=instance, raise_on_error=False
-    )
-    return result
+    job = define_asset_job("alone", selection=selection).resolve(asset_graph=graph)
+    return job.execute_in_process(instance=instance, tags=range_of(*days) if days else {}, raise_on_error=False)
+
+
+def range_of(first: date, last: date | None = None) -> dict[str, str]:
+    """Return the tags of a run over a range of days."""
+    return {
+        "dagster/asset_partition_range_start": first.isoformat(),
+        "dagster/asset_partition_range_end": (last or first).isoformat(),
+    }
 
 
 def evaluations(result: ExecuteInProcessResult, check: str) -> dict[str | None, AssetCheckEvaluation]:
@@ -109,6 +123,13 @@ def plain(metadata: Mapping[str, MetadataValue[Any]] | None) -> dict[str, Any]:
 def materialized(instance: DagsterInstance, asset: str) -> set[str]:
     """Return the partitions of an asset that are materialized."""
     return set(instance.get_materialized_partitions(AssetKey(asset)))
+
+
+def failed_partitions(settings: Settings, instance: DagsterInstance, asset: str) -> set[str]:
+    """Return the partitions of an asset that its partition bar shows as failed."""
+    partitions = daily_partitions(settings)
+    states = instance.get_status_by_partition(AssetKey(asset), partitions.get_partition_keys(), partitions) or {}
+    return {key for key, state in states.items() if state == AssetPartitionStatus.FAILED}
 
 
 def failure_of(result: ExecuteInProcessResult) -> str:

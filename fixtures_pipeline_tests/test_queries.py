@@ -148,7 +148,9 @@ class History:
             days.setdefault(datetime.fromtimestamp(one["startTimestamp"], UTC).date(), []).append(one)
         outcomes = []
         for n, (one_day, own) in enumerate(days.items()):
-            outcome = self._judge.judge(one_day, body_of([*own, *self._fill(one_day), *LISTED_TOO.get(one_day, [])]))
+            outcome = self._judge.judge(
+                one_day, body_of([*own, *self._fill(one_day), *LISTED_TOO.get(one_day, [])])
+            ).outcome
             assert isinstance(outcome, DayLoaded)
             outcomes.append(replace(outcome, elapsed_ms=elapsed_ms + 40 * n))
         self._load(moment, outcomes)
@@ -158,7 +160,7 @@ class History:
 
     def empty_day(self, moment: str, one_day: str, elapsed_ms: int = 100) -> None:
         """Load a day on which nothing of interest is played."""
-        outcome = self._judge.judge(day(one_day), body_of(self._fill(day(one_day))))
+        outcome = self._judge.judge(day(one_day), body_of(self._fill(day(one_day)))).outcome
         assert isinstance(outcome, DayLoaded)
         self._load(moment, [replace(outcome, elapsed_ms=elapsed_ms)])
 

@@ -1,6 +1,7 @@
 """What a load leaves in the tables of days, errors and attempts."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import duckdb
@@ -39,6 +40,15 @@ def test_a_failed_day_gets_one_row_and_counts_its_attempts(store: FixtureStore) 
     assert (row["attempts"], row["error_message"], row["http_status"]) == (3, "time 3", 500)
     assert row["created_at"] < row["updated_at"]
     assert json.loads(row["data"]) == {"error": 1}
+    assert len(table(store, "load_log")) == 3
+
+
+def test_a_day_that_could_not_be_asked_for_has_not_failed_once_more(store: FixtureStore) -> None:
+    unasked = replace(failure(MONDAY), asked=False)
+    [first] = store.put([unasked])
+    [failed] = store.put([failure(MONDAY)])
+    [later] = store.put([unasked])
+    assert [one.attempts for one in (first, failed, later)] == [0, 1, 1]
     assert len(table(store, "load_log")) == 3
 
 
@@ -143,7 +153,7 @@ def test_nothing_to_put_makes_the_tables_and_nothing_else(store: FixtureStore) -
 @pytest.mark.parametrize("name", PROVIDERS)
 def test_a_good_day_of_every_provider_is_stored(name: str, make_store: MakeStore) -> None:
     store = make_store("fixtures.duckdb", PROVIDERS[name])
-    outcome = Judge(PROVIDERS[name], UTC).judge(MONDAY, BODIES[name](MONDAY))
+    outcome = Judge(PROVIDERS[name], UTC).judge(MONDAY, BODIES[name](MONDAY)).outcome
     assert isinstance(outcome, DayLoaded)
     [stored] = store.put([outcome])
     fixtures = table(store, "fixtures")

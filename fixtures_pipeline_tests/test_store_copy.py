@@ -79,7 +79,8 @@ def test_a_run_leaves_a_copy_of_what_it_has_loaded(
 ) -> None:
     settings = settings.model_copy(update={"snapshot": copy.database.path})
     api.plan(MONDAY, b"{}")
-    assert run(settings, instance, MONDAY, WEDNESDAY).success
+    # It fails at the end, as a day did.
+    assert not run(settings, instance, MONDAY, WEDNESDAY).success
     assert tables(copy, *TABLES) == tables(open_store(settings), *TABLES)
     assert len(table(copy, "load_log")) == 3
     assert_rules(copy)

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import TZPATH, ZoneInfo
 
+import pytest
+
 from fixtures_pipeline.judge import Judge
 from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.questions import find_offending_rows
@@ -62,7 +64,7 @@ class TestAnEventWithoutAKickoff:
         [seven] = [row for row in table(store, "fixtures") if row["event_id"] == SEVEN]
         assert (seven["date"], seven["kickoff"]) == (MONDAY, None)
 
-    def test_that_two_days_of_one_load_list_belongs_to_the_later_in_whatever_order_they_arrive(
+    def test_that_two_days_of_one_load_list_belongs_to_the_earlier_in_whatever_order_they_arrive(
         self, store: FixtureStore, judged: Judged
     ) -> None:
         outcomes = [judged(day, list_day(day, event(SEVEN, None))) for day in (MONDAY, TUESDAY)]
@@ -70,9 +72,28 @@ class TestAnEventWithoutAKickoff:
         for arrived in (outcomes, outcomes[::-1]):
             stored = {one.day: one for one in store.put(arrived)}
             versions.add((stored[MONDAY].fixtures_version, stored[TUESDAY].fixtures_version))
-            assert owner(store) == TUESDAY
+            assert owner(store) == MONDAY
         assert len(versions) == 1
         assert_rules(store)
+
+    @pytest.mark.parametrize("days", [(MONDAY, TUESDAY), (TUESDAY, MONDAY)])
+    def test_that_two_loads_list_belongs_to_the_earlier_day_in_whatever_order_they_come(
+        self, days: tuple[date, date], store: FixtureStore, judged: Judged
+    ) -> None:
+        for day in days:
+            store.put([judged(day, list_day(day, event(SEVEN, None)))])
+            assert_rules(store)
+        assert owner(store) == MONDAY
+
+    @pytest.mark.parametrize("days", [(MONDAY, TUESDAY), (TUESDAY, MONDAY)])
+    def test_yields_to_the_day_that_names_a_kickoff(
+        self, days: tuple[date, date], store: FixtureStore, judged: Judged
+    ) -> None:
+        kickoffs = {MONDAY: None, TUESDAY: noon(TUESDAY)}
+        for day in days:
+            store.put([judged(day, list_day(day, event(SEVEN, kickoffs[day])))])
+            assert_rules(store)
+        assert owner(store) == TUESDAY
 
 
 def test_days_of_a_time_zone_that_only_python_knows_match_their_answers(make_store: MakeStore) -> None:
@@ -83,7 +104,7 @@ def test_days_of_a_time_zone_that_only_python_knows_match_their_answers(make_sto
     evening = event(1, noon(MONDAY) + 9 * 3600 + 1800)
     for day in (MONDAY, TUESDAY):
         more = [event(number + day.day, noon(day)) for number in (100, 200)]
-        store.put([judge.judge(day, body_of([evening, *more]))])
+        store.put([judge.judge(day, body_of([evening, *more])).outcome])
     [rule] = [rule for rule in RULES if rule.name == "days_match_answers"]
     assert find_offending_rows(store, rule, None, datetime.now(UTC)) == []
     assert {row["event_id"]: row["date"] for row in table(store, "fixtures")}[1] == TUESDAY

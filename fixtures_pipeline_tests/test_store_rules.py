@@ -12,7 +12,7 @@ from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.questions import find_offending_rows
 from fixtures_pipeline.store.rules import RULES
 from fixtures_pipeline_tests.conftest import Judged
-from fixtures_pipeline_tests.days import MONDAY, failure
+from fixtures_pipeline_tests.days import MONDAY, WEDNESDAY, failure
 from fixtures_pipeline_tests.fault_server import body_of, good_body, noon, own
 
 #: Ten weeks of Mondays are loaded, each with five events, so that there is a usual number.
@@ -20,6 +20,10 @@ MONDAYS = [MONDAY + timedelta(weeks=n) for n in range(10)]
 DAY = MONDAYS[4]
 #: The week from the sixth Monday to the seventh is loaded as well.
 WEEK = [MONDAYS[5] + timedelta(days=n) for n in range(1, 7)]
+#: The days between the others are missing: from a Tuesday to a Sunday, but for that week.
+GAPS = [
+    f"[{monday + timedelta(days=1)}...{monday + timedelta(days=6)}]" for monday in MONDAYS[:-1] if monday != MONDAYS[5]
+]
 #: The first of the five events that fall on the day.
 EVENT = DAY.toordinal() * 1000
 
@@ -66,7 +70,7 @@ CASES = {
     ),
     "no_gaps": Case(
         f"DELETE FROM fixture_days WHERE date = '{WEEK[2]}'",
-        [{"day": WEEK[2]}],
+        [{"partitions": f"[{WEEK[2]}...{WEEK[2]}]", "days": 1}],
         of_one_day=False,
     ),
     "volume_in_line": Case(
@@ -98,7 +102,7 @@ def find(loaded: FixtureStore) -> Find:
 
 
 def without_the_gaps_between_the_mondays(name: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [row for row in rows if name != "no_gaps" or row["day"] in WEEK]
+    return [row for row in rows if name != "no_gaps" or row["partitions"] not in GAPS]
 
 
 def test_every_rule_has_a_case() -> None:
@@ -118,15 +122,16 @@ def test_a_rule_finds_what_breaks_it_and_nothing_else(name: str, loaded: Fixture
 
 
 def test_days_between_that_were_never_loaded_are_gaps(find: Find) -> None:
-    expected = {MONDAY + timedelta(days=n) for n in range(9 * 7)} - {*MONDAYS, *WEEK}
-    assert {row["day"] for row in find("no_gaps")} == expected
+    assert find("no_gaps") == [{"partitions": gap, "days": 6} for gap in GAPS]
 
 
 def test_a_day_that_failed_is_not_a_gap(loaded: FixtureStore, find: Find) -> None:
-    tuesday = MONDAY + timedelta(days=1)
-    assert tuesday in {row["day"] for row in find("no_gaps")}
-    loaded.put([failure(tuesday)])
-    assert tuesday not in {row["day"] for row in find("no_gaps")}
+    loaded.put([failure(WEDNESDAY)])
+    assert find("no_gaps") == [
+        {"partitions": "[2025-03-04...2025-03-04]", "days": 1},
+        {"partitions": "[2025-03-06...2025-03-09]", "days": 4},
+        *({"partitions": gap, "days": 6} for gap in GAPS[1:]),
+    ]
 
 
 def test_open_errors_are_named_the_oldest_first(loaded: FixtureStore, find: Find) -> None:

@@ -21,34 +21,51 @@ from fixtures_pipeline.text import excerpt
 # A new block of rows for every load, never merged by the way: DuckDB would otherwise rewrite the last 122,880 rows of
 # a table, JSON and all, whenever one is added. `database` merges them when there are many
 # (https://github.com/duckdb/duckdb/pull/18829, https://github.com/duckdb/duckdb/pull/21769).
-_CONFIG = {"storage_compatibility_version": "v1.5.0", "vacuum_rebuild_indexes": 50_000, "max_vacuum_tasks": 0}
+# Nothing is downloaded: DuckDB would fetch an extension to open a file of SQLite's, and then write to that.
+_CONFIG = {
+    "storage_compatibility_version": "v1.5.0",
+    "vacuum_rebuild_indexes": 50_000,
+    "max_vacuum_tasks": 0,
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+}
 
-#: Nobody's fault in the data: the disk is full, the file read-only, damaged or not ours.
-FILE_UNUSABLE = (duckdb.OperationalError, duckdb.InternalError, duckdb.CatalogException)
+_CHECK_DISK = "Check the free space and the permissions of the disk; what was stored before is kept."
+#: What DuckDB says of a file, and what to do about it; the first that fits.
+_ADVICE = (
+    ("No space left|Permission denied|Read-only", _CHECK_DISK),
+    (
+        "not a valid DuckDB|sqlite_scanner",
+        "It is another kind of file and is left alone: name another one in FIXTURES_DB.",
+    ),
+    (
+        "[Cc]orrupt|checksum|[Dd]eserializ|INTERNAL|FATAL|[Ii]nvalidated",
+        "The file is damaged, it seems: put a copy in its place (FIXTURES_SNAPSHOT makes them), or move it away and "
+        "load the days again.",
+    ),
+    ("", _CHECK_DISK),
+)
 
 
 @contextmanager
-def connect(
-    path: Path, *, read_only: bool, patience: float, unusable: tuple[type[duckdb.Error], ...] = FILE_UNUSABLE
-) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(path: Path, *, read_only: bool, patience: float) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the file for as long as the context lasts; wait while another process has it.
 
     Args:
         path: The DuckDB file.
         read_only: Whether nothing will be written; any number of processes can read at once.
         patience: Seconds to wait.
-        unusable: Exceptions within the context that mean that the file itself cannot be used.
 
     Raises:
         StoreLockedError: another process held the file all the while.
-        StoreError: the file cannot be opened, or one of `unusable` came.
+        StoreError: the file cannot be opened, read or written.
     """
     connection = _open(path, read_only=read_only, patience=patience)
     try:
         # Times come back in UTC, whatever the machine's zone.
         connection.execute("SET TimeZone = 'UTC'")
         yield connection
-    except unusable as error:
+    except (duckdb.Error, UnicodeDecodeError) as error:  # a damaged text is no UTF-8
         raise _explain(path, error) from error
     finally:
         # Not left to garbage collection: an exception that is still referenced would keep the file locked.
@@ -64,7 +81,7 @@ def _open(path: Path, *, read_only: bool, patience: float) -> duckdb.DuckDBPyCon
     )
     try:
         return waiting(duckdb.connect, str(path), read_only=read_only, config=_CONFIG)
-    except duckdb.Error as error:
+    except (duckdb.Error, UnicodeDecodeError) as error:
         if not _is_lock(error):
             raise _explain(path, error) from error
         holder = re.search(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)", str(error))
@@ -83,10 +100,14 @@ def _is_lock(error: BaseException) -> bool:
 
 
 def _explain(path: Path, error: Exception) -> StoreError:
-    return StoreError(
-        f"{path} cannot be used: {excerpt(str(error))} Check the free space and the permissions of the disk; nothing "
-        "in it was changed."
-    )
+    return StoreError(f"{path} cannot be used: {say_what_to_do(error)}")
+
+
+def say_what_to_do(error: Exception) -> str:
+    """Return what DuckDB says of a file, and what to do about it."""
+    said = str(error)
+    advice = next(advice for pattern, advice in _ADVICE if re.search(pattern, said))
+    return f"{excerpt(said).rstrip('.!')}. {advice}"
 
 
 @contextmanager

@@ -8,15 +8,16 @@ import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 import duckdb
 
 from fixtures_pipeline.errors import StoreError, StoreMissingError
+from fixtures_pipeline.files import draft
 from fixtures_pipeline.providers.mapping import SQL_WORDS
 from fixtures_pipeline.store import schema
-from fixtures_pipeline.store.connection import connect, transaction
+from fixtures_pipeline.store.connection import connect, say_what_to_do, transaction
+from fixtures_pipeline.store.tables import COLUMNS
 
 _MERGE_TASKS = 100
 _LOG_BLOCKS = 32
@@ -54,7 +55,7 @@ class FileDatabase:
             ) from error
         if not self.path.exists():
             self._create()
-        with connect(self.path, read_only=False, patience=self._lock_timeout, unusable=(duckdb.Error,)) as connection:
+        with connect(self.path, read_only=False, patience=self._lock_timeout) as connection:
             # A load is too small to be shared out: a second thread only touches memory of its own.
             connection.execute("SET threads = 1")
             schema.migrate(connection, self.path, *self._belongs_to)
@@ -65,13 +66,12 @@ class FileDatabase:
     def _create(self) -> None:
         """Make the file under another name first: DuckDB cannot open one that it was killed in the middle of making."""
         try:
-            with TemporaryDirectory(prefix=f".{self.path.name}.", dir=self.path.parent) as folder:
-                draft = Path(folder) / self.path.name
-                with connect(draft, read_only=False, patience=0, unusable=(duckdb.Error,)) as connection:
-                    schema.migrate(connection, draft, *self._belongs_to)
+            with draft(self.path) as unfinished:
+                with connect(unfinished, read_only=False, patience=0) as connection:
+                    schema.migrate(connection, unfinished, *self._belongs_to)
                 # Not renamed: that would replace what another process has made and filled in the meantime.
                 with suppress(FileExistsError):
-                    os.link(draft, self.path)
+                    os.link(unfinished, self.path)
         except (OSError, StoreError):
             # No links on this file system, or no room: making it in place tells which.
             return
@@ -101,36 +101,48 @@ class FileDatabase:
             StoreError: the database cannot be opened, the copy not written, or `path` is a file of another kind; what
                 is there is as it was.
         """
-        # Beside it: only within one disk is a file moved in one step.
-        unfinished = path.with_name(f"{path.name}.tmp")
         with ExitStack() as afterwards, self.writing() as connection:
-            # From here on all that was committed is in the file, and nothing else.
-            connection.execute("CHECKPOINT")
             try:
+                # From here on all that was committed is in the file, and nothing else.
+                connection.execute("CHECKPOINT")
+                if path.exists():
+                    _read_all(connection)
                 # Closed after the connection: closing a file anywhere in a process gives up the process's lock on it.
                 source = afterwards.enter_context(self.path.open("rb"))
-                path.parent.mkdir(parents=True, exist_ok=True)
                 if not _may_be_replaced(path):
                     raise StoreError(f"{path} is not a DuckDB file and is left alone: name another FIXTURES_SNAPSHOT.")
-                with unfinished.open("wb") as target:
-                    shutil.copyfileobj(source, target)
-                    target.flush()
-                    os.fsync(target.fileno())
-                # What somebody who opened the old copy for writing has left there does not fit the new one.
-                path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
-                unfinished.replace(path)
-            except OSError as error:
+                with draft(path) as unfinished:
+                    with unfinished.open("wb") as target:
+                        shutil.copyfileobj(source, target)
+                        target.flush()
+                        os.fsync(target.fileno())
+                    # What somebody who opened the old copy for writing has left there does not fit the new one.
+                    path.with_name(f"{path.name}.wal").unlink(missing_ok=True)
+                    unfinished.replace(path)
+                # What version 0.1 left when it was killed. A folder of that name is a reader's, who is short of memory.
                 with suppress(OSError):
-                    unfinished.unlink()
+                    path.with_name(f"{path.name}.tmp").unlink()
+            except OSError as error:
                 raise StoreError(
                     f"The copy {path} (FIXTURES_SNAPSHOT) cannot be written: {error.strerror}. Check its folder, the "
                     "free space and the permissions; an older copy is as it was, and the database has what was loaded."
+                ) from error
+            except duckdb.Error as error:
+                raise StoreError(
+                    f"The copy {path} (FIXTURES_SNAPSHOT) cannot be made, and an older copy is as it was: "
+                    f"{say_what_to_do(error)}"
                 ) from error
 
 
 def _define_words(connection: duckdb.DuckDBPyConnection) -> None:
     for word in SQL_WORDS:
         connection.execute(f"CREATE TEMP MACRO {word}")
+
+
+def _read_all(connection: duckdb.DuckDBPyConnection) -> None:
+    """Raise a duckdb.Error if a block is damaged: a copy of that must not replace an older one, which may be needed."""
+    for table in (*COLUMNS, "superseded_fixtures"):
+        connection.execute(f"SELECT bit_xor(hash(COLUMNS(*))) FROM {table}").fetchall()
 
 
 def _may_be_replaced(path: Path) -> bool:

@@ -20,7 +20,7 @@ from fixtures_pipeline.providers.provider import Provider
 from fixtures_pipeline.store.connection import transaction
 from fixtures_pipeline.store.database import FileDatabase
 from fixtures_pipeline.store.ownership import replace_fixtures
-from fixtures_pipeline.store.questions import count_rows, read_states, read_table
+from fixtures_pipeline.store.questions import count_rows, read_first_fixtures, read_states, read_table
 
 if TYPE_CHECKING:
     import pandas
@@ -107,6 +107,7 @@ class FixtureStore:
             _log(connection, outcomes, common | {"run_id": run_id})
             after = {state.day: state for state in read_states(connection, days)}
             rows = count_rows(connection)
+            shown = read_first_fixtures(connection, [outcome.day for outcome in loaded], self.zone)
         return [
             Stored(
                 outcome,
@@ -115,6 +116,7 @@ class FixtureStore:
                 days_version=answers.get(outcome.day),
                 fixtures_version=fixtures.get(outcome.day),
                 rows=rows,
+                first_fixtures=shown.get(outcome.day, ()),
             )
             for outcome in outcomes
         ]
@@ -176,13 +178,13 @@ def _upsert_errors(
         )
         SELECT
             unnest($ids), unnest($days), decode(unnest($bodies::BLOB[]))::JSON, unnest($counts), false, $now, $now,
-            $provider, unnest($types), unnest($messages), unnest($statuses::INTEGER[]), 1,
+            $provider, unnest($types), unnest($messages), unnest($statuses::INTEGER[]), unnest($asked),
             unnest($retry_at::TIMESTAMPTZ[])
         ON CONFLICT (data_id) DO UPDATE SET
             data = excluded.data, count = excluded.count, updated_at = excluded.updated_at,
             provider = excluded.provider, error_type = excluded.error_type,
             error_message = excluded.error_message, http_status = excluded.http_status,
-            attempts = fixture_errors.attempts + 1, retry_at = excluded.retry_at
+            attempts = fixture_errors.attempts + excluded.attempts, retry_at = excluded.retry_at
         """,
         {
             **common,
@@ -194,6 +196,7 @@ def _upsert_errors(
             "messages": [outcome.message for outcome in failed],
             "statuses": [outcome.http_status for outcome in failed],
             "retry_at": [outcome.retry_at for outcome in failed],
+            "asked": [int(outcome.asked) for outcome in failed],
         },
     )
 

@@ -4,18 +4,20 @@ What writes is in `fixture_store` and `ownership`. What the answers mean to peop
 the report.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
 import duckdb
 
 from fixtures_pipeline.days import day_bounds
+from fixtures_pipeline.errors import StoreError
 from fixtures_pipeline.outcome import DayState, OpenError
 from fixtures_pipeline.providers.mapping import OPEN_STATUSES, select_stored
 from fixtures_pipeline.providers.provider import Provider
-from fixtures_pipeline.store.connection import fetch_records
+from fixtures_pipeline.store.connection import connect, fetch_records
 from fixtures_pipeline.store.database import FileDatabase
 from fixtures_pipeline.store.rules import Rule
 from fixtures_pipeline.store.tables import COLUMNS
@@ -23,8 +25,19 @@ from fixtures_pipeline.store.tables import COLUMNS
 if TYPE_CHECKING:
     import pandas
 
-#: Stored answers that are read at once: DuckDB would otherwise have up to 2,048 of them in memory.
-_DAYS_AT_ONCE = 32
+#: Fixtures of a day that are shown to people.
+FIXTURES_SHOWN = 50
+
+#: Stored answers that are read at once, and their bytes unless it is one: DuckDB would otherwise have up to 2,048 of
+#: them in memory, several times over.
+_DAYS_AT_ONCE, _BYTES_AT_ONCE = 32, 24 * 1024 * 1024
+
+#: A time within the years that pandas can show in every time zone.
+_WITHIN_YEARS = """CASE
+        WHEN "{0}" > TIMESTAMPTZ '9999-12-31 00:00:00+00' THEN TIMESTAMPTZ '9999-12-31 00:00:00+00'
+        WHEN "{0}" < TIMESTAMPTZ '0001-01-02 00:00:00+00' THEN TIMESTAMPTZ '0001-01-02 00:00:00+00'
+        ELSE "{0}"
+    END"""
 
 #: Types of columns that DuckDB hands to pandas now as one type, now as another, depending on whether a NULL is there.
 _PANDAS_TYPES = {"INTEGER": "Int32", "BIGINT": "Int64"}
@@ -98,6 +111,37 @@ _STATES = """
 """
 
 
+def read_first_fixtures(
+    connection: duckdb.DuckDBPyConnection, days: Sequence[date], zone: ZoneInfo
+) -> dict[date, list[dict[str, str | None]]]:
+    """Return the first fixtures of each of `days` by kickoff, as people read them: times are in `zone`."""
+    rows = fetch_records(connection.execute(_FIRST_FIXTURES, {"days": list(days), "most": FIXTURES_SHOWN}))
+    found: dict[date, list[dict[str, str | None]]] = {}
+    for row in rows:
+        day, kickoff = row.pop("date"), row.pop("kickoff")
+        time = f"{kickoff.astimezone(zone):%H:%M}" if kickoff else None
+        found.setdefault(day, []).append({"time": time, **row})
+    return found
+
+
+_FIRST_FIXTURES = """
+    SELECT
+        date, kickoff, competition, home_team AS home,
+        CASE WHEN home_score IS NOT NULL AND away_score IS NOT NULL THEN
+            home_score || '-' || away_score || CASE
+                WHEN home_penalties IS NOT NULL AND away_penalties IS NOT NULL
+                THEN ' (' || home_penalties || '-' || away_penalties || ' pen.)' ELSE '' END
+        END AS score,
+        away_team AS away, status
+    FROM (
+        SELECT *, row_number() OVER (PARTITION BY date ORDER BY kickoff NULLS LAST, event_id) AS place
+        FROM fixtures WHERE date IN (SELECT unnest($days))
+    )
+    WHERE place <= $most
+    ORDER BY date, place
+"""
+
+
 def count_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     """Return the rows of each of the three tables of days."""
     [rows] = fetch_records(
@@ -130,6 +174,12 @@ def list_asked_days(store: Store) -> list[date]:
     return [row["date"] for row in rows]
 
 
+def list_tried_days(store: Store, since: datetime) -> list[date]:
+    """Return every day that has loaded or failed since a moment, in order."""
+    rows = _ask(store, 'SELECT DISTINCT date FROM load_log WHERE "at" >= $since ORDER BY date', {"since": since})
+    return [row["date"] for row in rows]
+
+
 def list_failing_days(store: Store) -> list[date]:
     """Return every day whose latest fetch failed, in order."""
     return [row["date"] for row in _ask(store, "SELECT date FROM fixture_errors ORDER BY date")]
@@ -144,14 +194,18 @@ def list_open_errors(store: Store, since: date) -> list[dict[str, Any]]:
     )
 
 
-def list_days_in_progress(store: Store, first: date, last: date, soon: datetime) -> list[date]:
-    """Return the days from `first` to `last` with an event that begins before `soon` and can still change, in order."""
+def list_days_in_progress(store: Store, first: date, last: date, soon: datetime) -> dict[date, datetime | None]:
+    """Return the days from `first` to `last` with an event that begins before `soon` and can still change, in order.
+
+    For each it says before when asking again is not worth it (`retry_at`), if its latest fetch failed and said so.
+    """
     rows = _ask(
         store,
         """
-        SELECT date FROM fixture_days
+        SELECT date, retry_at
+        FROM (SELECT date, in_progress FROM fixture_days)
+        LEFT JOIN (SELECT date, retry_at FROM fixture_errors) USING (date)
         WHERE in_progress AND date BETWEEN $first AND $last
-            AND date NOT IN (SELECT date FROM fixture_errors)
             AND date IN (
                 SELECT date FROM fixtures
                 WHERE list_contains($open_statuses, status)
@@ -161,7 +215,7 @@ def list_days_in_progress(store: Store, first: date, last: date, soon: datetime)
         """,
         {"first": first, "last": last, "soon": soon, "open_statuses": list(OPEN_STATUSES)},
     )
-    return [row["date"] for row in rows]
+    return {row["date"]: row["retry_at"] for row in rows}
 
 
 def summarize_days(store: Store) -> list[dict[str, Any]]:
@@ -212,7 +266,7 @@ def find_offending_rows(store: Store, rule: Rule, days: Sequence[date] | None, n
 
 def _list_answers(connection: duckdb.DuckDBPyConnection, store: Store, days: list[date] | None) -> None:
     """Make the table `listed_fixtures`: `date` and `event_id` of what stored answers list for their own day."""
-    connection.execute("CREATE TEMP TABLE listed_fixtures (date DATE, event_id BIGINT)")
+    connection.execute("CREATE OR REPLACE TEMP TABLE listed_fixtures (date DATE, event_id BIGINT)")
     source = """
         fixture_days JOIN (
             SELECT unnest($listed) AS date, unnest($starts) AS starts, unnest($ends) AS ends
@@ -221,18 +275,39 @@ def _list_answers(connection: duckdb.DuckDBPyConnection, store: Store, days: lis
     """
     insert = f"""
         INSERT INTO listed_fixtures
-        SELECT date, event_id FROM ({select_stored(store.provider, ("event_id", "kickoff"), source, ("date",))})
+        SELECT date, event_id FROM ({select_stored(store.provider, ("event_id", "kickoff"), source)})
         WHERE own
     """
+    # The log knows the sizes: to measure an answer is to read it.
     stored = connection.execute(
-        "SELECT date FROM fixture_days WHERE $days IS NULL OR list_contains($days, date) ORDER BY date", {"days": days}
+        """
+        SELECT date, max(bytes) AS bytes
+        FROM fixture_days LEFT JOIN load_log USING (date)
+        WHERE $days IS NULL OR list_contains($days, date)
+        GROUP BY date
+        ORDER BY date
+        """,
+        {"days": days},
     ).fetchall()
-    for start in range(0, len(stored), _DAYS_AT_ONCE):
-        listed = [day for (day,) in stored[start : start + _DAYS_AT_ONCE]]
+    for listed in _divide(stored):
         # In Python's time zones, as when it was loaded: DuckDB's may be of another year.
         starts, ends = zip(*(day_bounds(day, store.zone) for day in listed), strict=True)
         values = {"listed": listed, "starts": list(starts), "ends": list(ends)}
         connection.execute(insert, values | {"first": listed[0], "last": listed[-1]})
+
+
+def _divide(stored: Sequence[tuple[date, int | None]]) -> Iterator[list[date]]:
+    """Yield days whose answers may be read at once, given the size of each."""
+    listed: list[date] = []
+    room = _BYTES_AT_ONCE
+    for day, size in stored:
+        if listed and (len(listed) == _DAYS_AT_ONCE or (size or 0) > room):
+            yield listed
+            listed, room = [], _BYTES_AT_ONCE
+        listed.append(day)
+        room -= size or 0
+    if listed:
+        yield listed
 
 
 def read_table(store: Store, table: str) -> "pandas.DataFrame":
@@ -252,7 +327,7 @@ def read_table(store: Store, table: str) -> "pandas.DataFrame":
         raise ValueError(f"There is no table {table!r}, only {', '.join(COLUMNS)}.")
     times = [column.name for column in COLUMNS[table] if column.type == "TIMESTAMPTZ"]
     # As times without a zone: pandas 3.1 warns on the way otherwise.
-    in_utc = ", ".join(f'timezone(\'UTC\', "{name}") AS "{name}"' for name in times)
+    in_utc = ", ".join(f"timezone('UTC', {_WITHIN_YEARS.format(name)}) AS \"{name}\"" for name in times)
     with store.database.reading() as connection:
         frame: pandas.DataFrame = connection.execute(f"SELECT * REPLACE ({in_utc}) FROM {table}").df()
     for name in times:
@@ -260,6 +335,17 @@ def read_table(store: Store, table: str) -> "pandas.DataFrame":
     return frame.astype(
         {column.name: _PANDAS_TYPES[column.type] for column in COLUMNS[table] if column.type in _PANDAS_TYPES}
     )
+
+
+def knows_run(path: Path, run_id: str) -> bool:
+    """Say whether a run has loaded days into the database at `path`, which may be any provider's."""
+    try:
+        with connect(path, read_only=True, patience=0) as connection:
+            return bool(
+                connection.execute("SELECT 1 FROM load_log WHERE run_id = $id LIMIT 1", {"id": run_id}).fetchall()
+            )
+    except StoreError:
+        return False
 
 
 def _ask(store: Store, query: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:

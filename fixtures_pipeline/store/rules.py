@@ -124,12 +124,17 @@ RULES = (
         sentence="No day is missing between the first and the last loaded day.",
         remedy="Load the days listed here. Days that failed are not listed; they are in fixture_errors.",
         query="""
-            WITH known AS (SELECT date FROM fixture_days UNION SELECT date FROM fixture_errors)
-            SELECT expected.day::DATE AS day
-            FROM (SELECT min(date) AS first, max(date) AS last FROM fixture_days) AS bounds,
-                generate_series(bounds.first, bounds.last, INTERVAL 1 DAY) AS expected (day)
-            WHERE expected.day::DATE NOT IN (SELECT date FROM known)
-            ORDER BY day
+            WITH known AS (SELECT date FROM fixture_days UNION SELECT date FROM fixture_errors),
+            missing AS (
+                SELECT expected.day::DATE AS day
+                FROM (SELECT min(date) AS first, max(date) AS last FROM fixture_days) AS bounds,
+                    generate_series(bounds.first, bounds.last, INTERVAL 1 DAY) AS expected (day)
+                WHERE expected.day::DATE NOT IN (SELECT date FROM known)
+            )
+            SELECT '[' || min(day) || '...' || max(day) || ']' AS partitions, count(*) AS days
+            FROM (SELECT day, day - row_number() OVER (ORDER BY day)::INTEGER AS stretch FROM missing)
+            GROUP BY stretch
+            ORDER BY min(day)
         """,
     ),
     Rule(

@@ -40,8 +40,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column(
             "date",
             "DATE",
-            "The day that owns the row: the day of the kickoff in FIXTURES_TIMEZONE, or the day it was listed under if "
-            "it has no kickoff.",
+            "The day that owns the row: the day of the kickoff in FIXTURES_TIMEZONE; without a kickoff the day that "
+            "the provider names, else the day it was listed under.",
         ),
         Column("kickoff", "TIMESTAMPTZ", "When the event begins or began; NULL if the provider does not say."),
         Column(
