@@ -1,5 +1,6 @@
 """Runs of the real Dagster op, in process: what the run page and the partitions then say."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any, NoReturn
 import pytest
 from dagster import AssetKey, DagsterInstance, ExecuteInProcessResult
 
+from fixtures_pipeline.definitions import build_definitions
 from fixtures_pipeline.errors import StoreLockedError
 from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.settings import Settings
@@ -19,6 +21,7 @@ from fixtures_pipeline_tests.runs import (
     RangeRun,
     asking,
     evaluations,
+    failed_partitions,
     failure_of,
     materialized,
     metadata_of,
@@ -30,13 +33,49 @@ from fixtures_pipeline_tests.stores import table
 
 class TestARangeOfDays:
     def test_is_one_run_and_only_days_that_loaded_are_materialized(self, six_days: RangeRun) -> None:
-        assert six_days.result.success
         everything = {day.isoformat() for day in six_days.days}
         good = everything - {"2025-03-02", "2025-03-05"}
         instance = six_days.instance
         assert materialized(instance, "fixture_days") == materialized(instance, "fixtures") == good
         assert materialized(instance, "fixture_errors") == everything
         assert_rules(open_store(six_days.settings))
+
+    def test_ends_as_failure_with_one_sentence_when_days_failed(self, six_days: RangeRun) -> None:
+        """After everything was stored, checked and logged."""
+        assert failure_of(six_days.result) == (
+            "2 of 6 days failed: 1 DEFAULT_DATA_ERROR (2025-03-05); 1 JSON_DECODE_ERROR (2025-03-02). The others are "
+            "loaded. fixture_days > Checks > day_loaded says for each red day what to do; the job "
+            "load_failed_days_now loads all failing days again."
+        )
+        logged = six_days.instance.all_logs(six_days.result.run_id)
+        warnings = sorted(entry.user_message for entry in logged if entry.level == logging.WARNING)
+        assert [" ".join(line.split(" ")[:2]) for line in warnings] == [
+            "2025-03-02 JSON_DECODE_ERROR:",
+            "2025-03-05 DEFAULT_DATA_ERROR:",
+        ]
+
+    def test_shows_exactly_the_failed_days_as_failed(self, six_days: RangeRun) -> None:
+        failed = {
+            name: failed_partitions(six_days.settings, six_days.instance, name)
+            for name in ("fixture_days", "fixtures", "fixture_errors")
+        }
+        assert failed == {
+            "fixture_days": {"2025-03-02", "2025-03-05"},
+            "fixtures": {"2025-03-02", "2025-03-05"},
+            "fixture_errors": set(),
+        }
+
+    def test_skips_the_report_in_the_same_run_when_days_failed(
+        self, settings: Settings, api: FaultServer, instance: DagsterInstance
+    ) -> None:
+        api.plan(FIRST, b"{}")
+        job = build_definitions(settings).resolve_implicit_global_asset_job_def()
+        assert {node.name for node in job.nodes} == {"load_days", "coverage_report"}
+        result = run(settings, instance, FIRST)
+        assert not result.success
+        assert materialized(instance, "fixture_errors") == {"2025-03-01"}
+        assert instance.fetch_materializations(AssetKey("coverage_report"), limit=1).records == []
+        assert not settings.report_file.exists()
 
     def test_tells_rows_events_bytes_and_time_of_each_day(self, six_days: RangeRun) -> None:
         fixtures = metadata_of(six_days.result, "fixtures", FIRST)
@@ -69,7 +108,7 @@ def steps(tmp_path_factory: pytest.TempPathFactory) -> list[Step]:
         def take(body: bytes) -> Step:
             api.plan(FIRST, body)
             result = run(settings, instance, FIRST)
-            assert result.success
+            assert result.success == (body != b"{}")
             [record] = instance.fetch_materializations(AssetKey("fixtures"), limit=1).records
             told = record.asset_materialization
             assert told is not None
@@ -91,7 +130,7 @@ class TestTheHistoryOfADay:
         assert loaded == again != changed
 
     def test_leaves_nothing_marked_unsynced(self, steps: list[Step]) -> None:
-        assert [step.stale for step in steps] == [{"FRESH"}] * len(steps)
+        assert [step.stale for step in steps] == [{"FRESH", "MISSING"}] * len(steps), "the report was never made"
 
     def test_keeps_the_rows_when_it_fails_and_turns_its_check_red(self, steps: list[Step]) -> None:
         _, _, before, failed, _ = steps

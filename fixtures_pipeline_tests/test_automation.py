@@ -5,8 +5,13 @@ from typing import Any
 
 import pytest
 from dagster import DagsterInstance, RunRequest, build_schedule_context, build_sensor_context
+
+# What the UI's switch writes; Dagster has no public way but a running server.
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, InstigatorType
 from time_machine import TimeMachineFixture
 
+from fixtures_pipeline.dagster.automation import is_retrying
 from fixtures_pipeline.definitions import build_definitions
 from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.outcome import NEVER, Outcome
@@ -160,7 +165,7 @@ class TestAPlanOfFewDaysAndRequests:
 
     @pytest.fixture
     def free(self, settings: Settings) -> Settings:
-        return Settings.load(provider="api-football", api_url=settings.api_url, db=settings.database)
+        return Settings.load(provider="api-football", api_key="a-key", api_url=settings.api_url, db=settings.database)
 
     def test_the_window_is_what_the_plan_serves(self, free: Settings) -> None:
         asked = tick(free, "load_window", datetime(2025, 6, 15, 5, 15, tzinfo=UTC))
@@ -199,3 +204,31 @@ def test_days_in_progress_are_loaded_again(settings: Settings, judged: Judged) -
     assert ranges(asked.run_requests) == [("2025-03-20", "2025-03-20")]
     store.put([day(today)])
     assert ranges(tick(settings, "refresh_days_in_progress", now).run_requests) == []
+
+
+class TestIsRetrying:
+    """What a failed day's check says of who will act depends on it."""
+
+    def test_is_false_where_nobody_has_switched_anything_on(
+        self, instance: DagsterInstance, instance_in_files: DagsterInstance
+    ) -> None:
+        assert not is_retrying(instance)
+        assert not is_retrying(instance_in_files)
+
+    @pytest.mark.parametrize(
+        ("name", "status", "retrying"),
+        [
+            ("retry_failed_days", InstigatorStatus.RUNNING, True),
+            ("retry_failed_days", InstigatorStatus.STOPPED, False),
+            ("another_sensor", InstigatorStatus.RUNNING, False),
+        ],
+    )
+    def test_follows_the_switch_of_the_sensor(
+        self, name: str, status: InstigatorStatus, retrying: bool, instance_in_files: DagsterInstance
+    ) -> None:
+        location = RemoteRepositoryOrigin(
+            RegisteredCodeLocationOrigin("fixtures_pipeline.definitions"), "__repository__"
+        )
+        state = InstigatorState(RemoteInstigatorOrigin(location, name), InstigatorType.SENSOR, status)
+        instance_in_files.add_instigator_state(state)
+        assert is_retrying(instance_in_files) == retrying

@@ -7,9 +7,10 @@ import ast
 import re
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, ClassVar, get_args, get_type_hints
 
 import dagster
+import pytest
 from dagster import (
     AssetCheckEvaluation,
     AssetCheckSpec,
@@ -49,6 +50,7 @@ def describe_asset(spec: AssetSpec) -> dict[str, Any]:
         "skippable": spec.skippable,
         "code_version": spec.code_version,
         "partitions": describe_partitions(spec.partitions_def),
+        "automation": str(spec.automation_condition) if spec.automation_condition else None,
     }
 
 
@@ -116,10 +118,16 @@ def test_what_dagster_shows_is_what_the_file_says(snapshot: SnapshotAssertion) -
     assert shown == snapshot
 
 
-def test_providers_differ_in_the_api_and_the_warning_about_sample_data() -> None:
-    sample, real = (describe(build_definitions(Settings.load(provider=name))) for name in ("sample", "football-data"))
-    assert sample["checks"].pop("fixture_days: real_provider")
+def test_providers_differ_in_the_api_and_in_what_says_that_sample_data_are_invented() -> None:
+    sample, real = (
+        describe(build_definitions(Settings.load(provider=name, api_key="a-key")))
+        for name in ("sample", "football-data")
+    )
     assert sample["checks"] == real["checks"]
+    for name in ("fixture_days", "fixtures", "fixture_errors"):
+        warning, description = sample["assets"][name].pop("description").split("not real fixtures. ")
+        assert warning == "Sample data, invented by the bundled API: "
+        assert description == real["assets"][name].pop("description")
     differing = {name for name, shown in sample["assets"].items() if shown != real["assets"][name]}
     # The description of the report names its file.
     assert differing == {"events_api", "coverage_report"}
@@ -139,27 +147,42 @@ def test_days_can_be_loaded_from_the_first_to_a_week_from_today(time_machine: Ti
         assert (keys[0], keys[-1]) == ("2024-08-01", last)
 
 
-class TestThePrivateName:
-    """Dagster has no public name for what a check's result is about; everything else that is used of it is public."""
+class TestPrivateNames:
+    """Names of Dagster that are not public, as it has no public ones for these; everything else that is used is."""
 
-    NAME = "AssetCheckEvaluationTargetMaterializationData"
+    TARGET = "AssetCheckEvaluationTargetMaterializationData"
+    NAMES: ClassVar = {
+        # What a check's result is about.
+        "events": {f"_core.definitions.asset_checks.asset_check_evaluation.{TARGET}"},
+        # A run of the shell that the UI knows how to start again, and why it ended.
+        "launch": {
+            "_core.definitions.reconstruct.ReconstructableRepository",
+            "_core.events.RunFailureReason",
+            "_core.execution.api.execute_run",
+            "_core.remote_origin.RegisteredCodeLocationOrigin",
+            "_core.remote_origin.RemoteRepositoryOrigin",
+        },
+        # What runs that name no logger say on the terminal.
+        "console": {"_core.events.RunFailureReason", "_loggers"},
+    }
 
-    def test_is_the_only_one(self) -> None:
-        private = {
-            (str(path.relative_to(ROOT)), name)
-            for path in (ROOT / "fixtures_pipeline").rglob("*.py")
-            for name in imported(path)
-            if re.match(r"dagster\w*(\.\w+)*\._", name)
-        }
-        module = "dagster._core.definitions.asset_checks.asset_check_evaluation"
-        assert private == {("fixtures_pipeline/dagster/events.py", f"{module}.{self.NAME}")}
+    def test_are_no_others(self) -> None:
+        private: dict[str, set[str]] = {}
+        for path in (ROOT / "fixtures_pipeline").rglob("*.py"):
+            for name in imported(path):
+                if re.match(r"dagster\w*(\.\w+)*\._", name):
+                    private.setdefault(path.stem, set()).add(name.removeprefix("dagster."))
+        assert private == self.NAMES
 
-    def test_is_the_type_that_results_take(self) -> None:
+    def test_hold_the_type_that_results_take(self) -> None:
         taken = get_type_hints(AssetCheckEvaluation.__new__)["target_materialization_data"]
-        assert getattr(events, self.NAME) in get_args(taken)
+        assert getattr(events, self.TARGET) in get_args(taken)
 
-    def test_is_not_public_yet(self) -> None:
-        assert not hasattr(dagster, self.NAME), f"dagster.{self.NAME} is public now: import that"
+    @pytest.mark.parametrize(
+        "name", sorted({name.rpartition(".")[2] for names in NAMES.values() for name in names} - {"_loggers"})
+    )
+    def test_are_not_public_yet(self, name: str) -> None:
+        assert not hasattr(dagster, name), f"dagster.{name} is public now: import that"
 
 
 def imported(path: Path) -> list[str]:

@@ -11,10 +11,11 @@ from dagster import AssetCheckEvaluation, AssetKey, AssetRecordsFilter, DagsterI
 from fixtures_pipeline.dagster.events import describe_tables, evaluate_days
 from fixtures_pipeline.errors import ErrorType
 from fixtures_pipeline.outcome import NEVER, DayFailed, DayLoaded, DayState, OpenError, Stored
-from fixtures_pipeline_tests.runs import FIRST, RangeRun, check_alone, evaluations, plain
+from fixtures_pipeline_tests.runs import FIRST, RangeRun, check_alone, evaluations, metadata_of, plain
 
 NOON = datetime(2025, 3, 2, 12, tzinfo=UTC)
 ROWS = {"fixture_days": 60, "fixtures": 1800, "fixture_errors": 3}
+SHOWN = {"time": "12:00", "competition": "Cup", "home": "Ark", "score": "2-1", "away": "Bay", "status": "finished"}
 BROKEN = OpenError("API_ERROR", "It broke.", 503, 0, attempts=2, failing_since=NOON, failed_at=NOON, retry_at=None)
 
 
@@ -31,6 +32,7 @@ class TestMaterializations:
         days_version="1a",
         fixtures_version="2b",
         rows=ROWS,
+        first_fixtures=[SHOWN],
     )
     FAILED = Stored(
         DayFailed(FIRST, ErrorType.API_ERROR, "It broke.", http_status=503, elapsed_ms=120),
@@ -40,6 +42,7 @@ class TestMaterializations:
 
     def test_of_a_day_that_loaded_tell_rows_events_bytes_and_time(self) -> None:
         tables = told(self.LOADED)
+        tables["fixtures"].pop("first_fixtures")
         fetched = {"provider": "sofascore", "events": 40, "bytes": 9000, "milliseconds": 120}
         assert tables == {
             "fixture_days": {
@@ -55,6 +58,27 @@ class TestMaterializations:
                 "healed": True,
                 "provider": "sofascore",
             },
+        }
+
+    def test_of_fixtures_show_the_first_of_them(self) -> None:
+        table = told(self.LOADED)["fixtures"]["first_fixtures"]
+        assert [record.data for record in table.records] == [SHOWN]
+        assert [column.name for column in table.schema.columns] == list(SHOWN)
+
+    def test_of_a_day_without_fixtures_have_no_table(self) -> None:
+        empty = replace(self.LOADED, first_fixtures=())
+        assert "first_fixtures" not in told(empty)["fixtures"]
+
+    def test_of_a_run_show_the_fixtures_of_the_day(self, six_days: RangeRun) -> None:
+        shown = [record.data for record in metadata_of(six_days.result, "fixtures", FIRST)["first_fixtures"].records]
+        assert len(shown) == 5
+        assert shown[0] == {
+            "time": "12:00",
+            "competition": "League",
+            "home": "Home",
+            "score": "1-0",
+            "away": "Away",
+            "status": "finished",
         }
 
     def test_are_of_one_day_and_of_its_content(self) -> None:
@@ -78,9 +102,9 @@ class TestMaterializations:
         assert "http_status" not in told(silent)["fixture_errors"]
 
 
-def evaluate(*states: DayState) -> Sequence[AssetCheckEvaluation]:
+def evaluate(*states: DayState, retries_on: bool = False) -> Sequence[AssetCheckEvaluation]:
     with DagsterInstance.ephemeral() as instance:
-        return list(evaluate_days(instance, states))
+        return list(evaluate_days(instance, states, retries_on=retries_on))
 
 
 class TestDayLoaded:
@@ -104,7 +128,7 @@ class TestDayLoaded:
     def test_tells_the_error_in_numbers(self) -> None:
         [result] = evaluate(DayState(FIRST, error=BROKEN))
         numbers = plain(result.metadata)
-        assert numbers["next_retry"] > numbers["failing_since"] == NOON.timestamp()
+        assert numbers["failing_since"] == NOON.timestamp()
         assert {name: numbers[name] for name in ("error_type", "error_message", "attempts", "http_status")} == {
             "error_type": "API_ERROR",
             "error_message": "It broke.",
@@ -112,9 +136,22 @@ class TestDayLoaded:
             "http_status": 503,
         }
 
-    def test_of_a_day_that_is_not_retried_says_so(self) -> None:
-        [result] = evaluate(DayState(FIRST, error=replace(BROKEN, retry_at=NEVER)))
-        assert result.metadata["next_retry"].value == "none: load the day by hand"
+    @pytest.mark.parametrize(
+        ("error", "retries_on", "said"),
+        [
+            (BROKEN, True, "2025-03-02 14:00 UTC, by the sensor retry_failed_days"),
+            (
+                BROKEN,
+                False,
+                "none: the sensor retry_failed_days is off; switch it on, or load the day by hand",
+            ),
+            (replace(BROKEN, retry_at=NEVER), True, "none: load the day by hand"),
+            (replace(BROKEN, attempts=8), False, "none: load the day by hand"),
+        ],
+    )
+    def test_says_who_will_act_on_a_failed_day(self, error: OpenError, retries_on: bool, said: str) -> None:
+        [result] = evaluate(DayState(FIRST, error=error), retries_on=retries_on)
+        assert result.metadata["next_retry"].value == said
 
     def test_is_given_for_each_day_of_a_run(self, six_days: RangeRun) -> None:
         found = evaluations(six_days.result, "day_loaded")

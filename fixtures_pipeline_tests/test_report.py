@@ -1,7 +1,6 @@
 """The coverage report: its numbers, its page, its picture and its file, and when Dagster makes it."""
 
 import base64
-import logging
 import os
 import re
 import shutil
@@ -14,9 +13,16 @@ from typing import Any
 
 import pytest
 import vl_convert
-from dagster import AssetKey, AssetMaterialization, DagsterInstance, ExecuteInProcessResult
+from dagster import (
+    AssetKey,
+    AssetMaterialization,
+    DagsterInstance,
+    ExecuteInProcessResult,
+    evaluate_automation_conditions,
+)
 from hypothesis import given
 from hypothesis import strategies as st
+from time_machine import TimeMachineFixture
 
 from fixtures_pipeline.definitions import build_definitions
 from fixtures_pipeline.errors import ErrorType, ReportError
@@ -106,6 +112,12 @@ def report_now(settings: Settings, instance: DagsterInstance) -> ExecuteInProces
     return job.execute_in_process(
         instance=instance, asset_selection=[AssetKey("coverage_report")], raise_on_error=False
     )
+
+
+def load(settings: Settings, instance: DagsterInstance, day: date) -> None:
+    """Load a day into the tables, without the report."""
+    tables = [AssetKey(name) for name in ("fixture_days", "fixtures", "fixture_errors")]
+    assert run(settings, instance, day, asset_selection=tables).success
 
 
 def reports(instance: DagsterInstance) -> list[AssetMaterialization]:
@@ -387,11 +399,12 @@ class TestFile:
 
 
 class TestInDagster:
-    def test_every_load_leaves_a_new_report_with_a_picture_and_numbers(
+    def test_a_report_has_a_picture_and_numbers(
         self, settings: Settings, api: FaultServer, instance: DagsterInstance
     ) -> None:
         api.plan(FIRST, b"{}")
-        assert run(settings, instance, FIRST, FIRST + timedelta(days=1)).success
+        assert not run(settings, instance, FIRST, FIRST + timedelta(days=1)).success
+        assert report_now(settings, instance).success
         [report] = reports(instance)
         told = {name: value.value for name, value in report.metadata.items()}
         picture = re.fullmatch(r"!\[Coverage\]\(data:image/png;base64,(.+)\)", str(told.pop("coverage")))
@@ -408,23 +421,35 @@ class TestInDagster:
         }
         assert "Sun 2025-03-02: loaded" in settings.report_file.read_text(encoding="utf-8")
 
-    def test_checks_alone_make_no_report(self, settings: Settings, instance: DagsterInstance) -> None:
+    @pytest.mark.parametrize("tables", [True, False], ids=["loads and checks", "checks alone"])
+    def test_is_made_by_nothing_else(self, tables: bool, settings: Settings, instance: DagsterInstance) -> None:
+        if tables:
+            load(settings, instance, FIRST)
         assert check_alone(settings, instance, "no_gaps").success
         assert reports(instance) == []
+        assert not settings.report_file.exists()
 
-    def test_a_report_that_cannot_be_written_leaves_the_load_a_success_and_says_so(
-        self, settings: Settings, instance: DagsterInstance
+    def test_is_asked_for_after_loads_and_at_most_once_an_hour(
+        self, settings: Settings, instance: DagsterInstance, time_machine: TimeMachineFixture
     ) -> None:
-        settings.report_file.mkdir(parents=True)
-        result = run(settings, instance, FIRST)
-        assert result.success
-        assert reports(instance) == []
-        logged = [entry.user_message for entry in instance.all_logs(result.run_id) if entry.level == logging.WARNING]
-        assert logged == [
-            f"The report {settings.report_file} cannot be written: Is a directory. Check its folder, the free space "
-            "and the permissions; any earlier report is kept. The load is not affected; materialize "
-            "coverage_report to try again."
-        ]
+        definitions = build_definitions(settings)
+        cursor = None
+
+        def asked(at: datetime) -> int:
+            nonlocal cursor
+            time_machine.move_to(at, tick=False)
+            evaluated = evaluate_automation_conditions(definitions, instance, cursor=cursor)
+            cursor = evaluated.cursor
+            return evaluated.get_num_requested(AssetKey("coverage_report"))
+
+        noon = datetime(2025, 3, 20, 12, tzinfo=UTC)
+        assert asked(noon + timedelta(minutes=1)) == 0
+        load(settings, instance, FIRST)
+        assert asked(noon + timedelta(minutes=10)) == 0
+        load(settings, instance, FIRST + timedelta(days=1))
+        assert asked(noon + timedelta(minutes=61)) == 1
+        assert asked(noon + timedelta(minutes=62)) == 0
+        assert asked(noon + timedelta(minutes=121)) == 0, "nothing was loaded in between"
 
     def test_a_report_on_demand_that_cannot_be_written_fails_with_the_sentence(
         self, settings: Settings, instance: DagsterInstance
@@ -443,13 +468,13 @@ class TestInDagster:
         self, settings: Settings, instance: DagsterInstance
     ) -> None:
         run(settings, instance, FIRST)
-        assert stale_states(settings, instance, FIRST) == {"FRESH"}
+        assert stale_states(settings, instance, FIRST) == {"FRESH", "MISSING"}, "no report yet"
         assert report_now(settings, instance).success
         assert stale_states(settings, instance, FIRST) == {"FRESH"}
         run(settings, instance, FIRST)
         run(settings, instance, FIRST + timedelta(days=1))
         assert stale_states(settings, instance, FIRST) == {"FRESH"}
-        assert len(reports(instance)) == 4
+        assert len(reports(instance)) == 1
 
 
 def test_loading_the_code_location_imports_none_of_what_draws() -> None:

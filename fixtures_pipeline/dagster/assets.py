@@ -4,23 +4,26 @@ What Dagster is told of a day is in `events`, what the checks say in `checks`.
 """
 
 import base64
+import gc
+import threading
 import time
 from collections.abc import Iterator, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from dagster import (
     AssetCheckEvaluation,
-    AssetCheckResult,
     AssetExecutionContext,
     AssetMaterialization,
     AssetsDefinition,
     AssetSpec,
+    AutomationCondition,
     BackfillPolicy,
     DailyPartitionsDefinition,
     Failure,
     MaterializeResult,
     MetadataValue,
+    OpExecutionContext,
     Output,
     TableColumn,
     TableSchema,
@@ -29,7 +32,8 @@ from dagster import (
 )
 
 from fixtures_pipeline import loading, notify
-from fixtures_pipeline.dagster.checks import REAL_PROVIDER, check_provider, check_rule, specify_checks
+from fixtures_pipeline.dagster.automation import is_retrying
+from fixtures_pipeline.dagster.checks import evaluate_rules, specify_checks
 from fixtures_pipeline.dagster.events import DAY_LOADED, describe_tables, evaluate_days
 from fixtures_pipeline.errors import ReportError, StoreError, StoreMissingError
 from fixtures_pipeline.outcome import DayFailed, DayState, Stored
@@ -41,8 +45,16 @@ from fixtures_pipeline.store.tables import COLUMNS
 
 GROUP = "fixtures"
 OWNER = "team:fixtures"
+#: Metadata of the failure of a run that tried all of its days: how many failed.
+FAILED_DAYS = "failed_days"
+#: Failed days of one type that the last sentence of a run names.
+DAYS_NAMED = 3
 #: Seconds between two lines of progress in the log of a run.
 PROGRESS_SECONDS = 5
+
+# A run that is cancelled between two events leaves its op suspended in a circle of references, and what the op has open
+# (threads that ask, a server of samples) would keep the process for ever. This closes it before threads are waited for.
+threading._register_atexit(gc.collect)  # type: ignore[attr-defined]
 
 _DESCRIPTIONS = {
     "fixture_days": "One row per loaded day: the provider's list of events as it came.",
@@ -51,7 +63,9 @@ _DESCRIPTIONS = {
     "day loads.",
 }
 
-_Event = AssetMaterialization | AssetCheckEvaluation | AssetCheckResult | Output[None]
+_INVENTED = "Sample data, invented by the bundled API: not real fixtures. "
+
+_Event = AssetMaterialization | AssetCheckEvaluation | Output[None]
 
 
 def specify_api(settings: Settings) -> AssetSpec:
@@ -69,6 +83,7 @@ def specify_api(settings: Settings) -> AssetSpec:
 def specify_tables(settings: Settings) -> list[AssetSpec]:
     """Return the three tables that days are loaded into."""
     upstream = {"fixture_days": "events_api", "fixtures": "fixture_days", "fixture_errors": "events_api"}
+    warning = _INVENTED if settings.provider == "sample" else ""
     return [
         AssetSpec(
             table,
@@ -77,7 +92,7 @@ def specify_tables(settings: Settings) -> list[AssetSpec]:
             group_name=GROUP,
             owners=[OWNER],
             kinds={"duckdb", "table"},
-            description=description,
+            description=warning + description,
             metadata={
                 "dagster/table_name": f"{settings.database.stem}.main.{table}",
                 "dagster/column_schema": TableSchema(
@@ -96,33 +111,23 @@ def build_tables(settings: Settings, partitions: DailyPartitionsDefinition) -> A
     @multi_asset(
         name="load_days",
         specs=specify_tables(settings),
-        check_specs=specify_checks(settings, partitions),
+        check_specs=specify_checks(partitions),
         partitions_def=partitions,
         # A season is one run, not 366 processes.
         backfill_policy=BackfillPolicy.single_run(),
         can_subset=True,
-        description="Fetches days and stores what comes of them; a day that fails raises nothing.",
+        description="Fetches days, stores and checks each of them, and fails at the end if any day did.",
     )
     def load_days(context: AssetExecutionContext) -> Iterator[_Event]:
-        store = loading.open_store(settings)
         days = _list_days(context)
-        news = notify.News(settings.provider)
-        try:
-            if context.selected_asset_keys:
-                yield from _load(context, settings, days or [], news)
-                if days and settings.snapshot_file:
-                    store.database.copy(settings.snapshot_file)
-            yield from _check(context, store, days)
-            if context.selected_asset_keys:
-                yield from _report_again(context, settings)
-        except StoreError as error:
-            # The one thing that no row can record. `from None`: the sentence is enough.
-            raise Failure(description=str(error)) from None
-        finally:
-            # However the run ends: what was committed would be no news in the next one.
-            if news and settings.receivers:
-                for complaint in notify.send(news.digest(), settings.receivers):
-                    context.log.warning(f"FIXTURES_NOTIFY: {complaint}")
+        if context.selected_asset_keys:
+            yield from load_and_check(context, settings, days or [])
+        else:
+            yield from _check(context, settings, days)
+        # The results are given already; Dagster expects an output for each check that was selected all the same.
+        for name, spec in context.assets_def.check_specs_by_output_name.items():
+            if spec.key in context.selected_asset_check_keys:
+                yield Output(None, output_name=name)
 
     return load_days
 
@@ -131,38 +136,95 @@ def _list_days(context: AssetExecutionContext) -> list[date] | None:
     """Return the days of the run; None for a run of checks without any."""
     if not context.has_partition_key and not context.has_partition_key_range:
         return None
-    return [date.fromisoformat(key) for key in context.partition_keys]
+    # Not `partition_keys`, which raises in a run that has days but only checks that have none.
+    first, last = (date.fromisoformat(key) for key in context.partition_key_range)
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+def load_and_check(
+    context: OpExecutionContext | AssetExecutionContext, settings: Settings, days: Sequence[date]
+) -> Iterator[AssetMaterialization | AssetCheckEvaluation]:
+    """Load days, tell Dagster of each, and evaluate every check, as each is about a table that has changed.
+
+    Raises:
+        Failure: the database cannot be used, or, last of all, a day has failed. All days were tried, stored and checked
+            by then.
+    """
+    store = loading.open_store(settings)
+    news = notify.News(settings.provider)
+    failures: list[DayFailed] = []
+    retries_on = is_retrying(context.instance)
+    try:
+        yield from _load(context, settings, days, news, failures)
+        if days and settings.snapshot_file:
+            store.database.copy(settings.snapshot_file)
+        yield from evaluate_rules(RULES, store, context.instance, days, retries_on=retries_on)
+    except StoreError as error:
+        # The one thing that no row can record. `from None`: the sentence is enough.
+        raise Failure(str(error), allow_retries=False) from None
+    finally:
+        # However the run ends: what was committed would be no news in the next one.
+        if news and settings.receivers:
+            for complaint in notify.send(news.digest(), settings.receivers):
+                context.log.warning(f"FIXTURES_NOTIFY: {complaint}")
+    if failures:
+        # Dagster marks exactly these days as failed.
+        raise Failure(_summarize(failures, len(days)), {FAILED_DAYS: len(failures)}, allow_retries=False)
 
 
 def _load(
-    context: AssetExecutionContext, settings: Settings, days: Sequence[date], news: notify.News
-) -> Iterator[_Event]:
+    context: OpExecutionContext | AssetExecutionContext,
+    settings: Settings,
+    days: Sequence[date],
+    news: notify.News,
+    failures: list[DayFailed],
+) -> Iterator[AssetMaterialization | AssetCheckEvaluation]:
+    """Load the days and tell Dagster of each; those that fail are added to `failures`."""
     progress = _Progress(context, len(days))
+    retries_on = is_retrying(context.instance)
     for batch in loading.load_days(settings, days, context.run.run_id):
         news.add(batch)
         for stored in batch:
             if isinstance(stored.outcome, DayFailed):
+                failures.append(stored.outcome)
                 context.log.warning(f"{stored.day} {stored.outcome.error_type}: {stored.outcome.message}")
             yield from describe_tables(stored, settings.provider)
-        if DAY_LOADED in context.selected_asset_check_keys:
-            # After the materializations of the whole batch, so that one query finds what the results are about.
-            yield from evaluate_days(context.instance, [stored.state for stored in batch])
+        # After the materializations of the whole batch, so that one query finds what the results are about.
+        yield from evaluate_days(context.instance, [stored.state for stored in batch], retries_on=retries_on)
         progress.add(batch)
 
 
-def _check(context: AssetExecutionContext, store: FixtureStore, days: Sequence[date] | None) -> Iterator[_Event]:
-    selected = context.selected_asset_check_keys
-    if DAY_LOADED in selected:
-        if not context.selected_asset_keys:
-            yield from evaluate_days(context.instance, _find_states(store, days))
-        # The results themselves were given day by day; Dagster expects this output of the step all the same.
-        outputs = {spec.key: name for name, spec in context.assets_def.check_specs_by_output_name.items()}
-        yield Output(None, output_name=outputs[DAY_LOADED])
-    for rule in RULES:
-        if any(key.name == rule.name for key in selected):
-            yield check_rule(rule, store, days)
-    if REAL_PROVIDER in selected:
-        yield check_provider()
+def _check(
+    context: AssetExecutionContext, settings: Settings, days: Sequence[date] | None
+) -> Iterator[AssetCheckEvaluation]:
+    """Evaluate the checks that were selected."""
+    store = loading.open_store(settings)
+    selected = {key.name for key in context.selected_asset_check_keys}
+    retries_on = is_retrying(context.instance)
+    try:
+        if DAY_LOADED.name in selected:
+            yield from evaluate_days(context.instance, _find_states(store, days), retries_on=retries_on)
+        rules = [rule for rule in RULES if rule.name in selected]
+        yield from evaluate_rules(rules, store, context.instance, days, retries_on=retries_on)
+    except StoreError as error:
+        raise Failure(str(error), allow_retries=False) from None
+
+
+def _summarize(failures: Sequence[DayFailed], total: int) -> str:
+    """Say how many days failed, which, by type, and where to look."""
+    kinds: dict[str, list[date]] = {}
+    for failure in failures:
+        kinds.setdefault(failure.error_type, []).append(failure.day)
+    parts = []
+    for kind, days in sorted(kinds.items(), key=lambda group: (-len(group[1]), group[0])):
+        named = ", ".join(str(day) for day in sorted(days)[:DAYS_NAMED])
+        parts.append(f"{len(days)} {kind} ({named}{', …' if len(days) > DAYS_NAMED else ''})")
+    others = "The others are loaded. " if len(failures) < total else ""
+    return (
+        f"{len(failures)} of {total} {'day' if total == 1 else 'days'} failed: {'; '.join(parts)}. {others}"
+        "fixture_days > Checks > day_loaded says for each red day what to do; the job load_failed_days_now loads all "
+        "failing days again."
+    )
 
 
 def _find_states(store: FixtureStore, days: Sequence[date] | None) -> list[DayState]:
@@ -175,16 +237,18 @@ def _find_states(store: FixtureStore, days: Sequence[date] | None) -> list[DaySt
 
 
 def build_report(settings: Settings) -> AssetsDefinition:
-    """Return the report of what is loaded. Loads write it as well; its own op makes it on demand."""
+    """Return the report of what is loaded: made on demand, and by its automation after loads, at most once an hour."""
 
     @asset(
         name="coverage_report",
         deps=["fixture_days", "fixture_errors"],
+        automation_condition=AutomationCondition.any_deps_updated().since_last_handled()
+        & AutomationCondition.cron_tick_passed("0 * * * *"),
         group_name=GROUP,
         owners=[OWNER],
         kinds={"html"},
         description="Coverage at a glance: a calendar of loaded, failed and missing days, and the events of each. "
-        f"Every load writes it again; all of it is in {settings.report_file.name} beside the database.",
+        f"All of it is in {settings.report_file.name} beside the database.",
         metadata={"report": MetadataValue.path(str(settings.report_file))},
     )
     def coverage_report() -> MaterializeResult[None]:
@@ -194,15 +258,6 @@ def build_report(settings: Settings) -> AssetsDefinition:
             raise Failure(description=str(error)) from None
 
     return coverage_report
-
-
-def _report_again(context: AssetExecutionContext, settings: Settings) -> Iterator[AssetMaterialization]:
-    """Yield the report again, from within the load: in the same run its own op would be skipped."""
-    try:
-        yield AssetMaterialization("coverage_report", metadata=_write_report(settings))
-    except (StoreError, ReportError) as error:
-        # What was loaded is loaded.
-        context.log.warning(f"{error} The load is not affected; materialize coverage_report to try again.")
 
 
 def _write_report(settings: Settings) -> dict[str, Any]:
@@ -222,7 +277,7 @@ def _write_report(settings: Settings) -> dict[str, Any]:
 class _Progress:
     """Logs every few seconds how far a long run has come."""
 
-    def __init__(self, context: AssetExecutionContext, total: int) -> None:
+    def __init__(self, context: OpExecutionContext | AssetExecutionContext, total: int) -> None:
         self._context = context
         self._total = total
         self._done = self._failed = 0

@@ -7,6 +7,7 @@ from typing import Any
 
 from dagster import (
     AssetSelection,
+    DagsterInstance,
     DefaultScheduleStatus,
     DefaultSensorStatus,
     RunRequest,
@@ -23,7 +24,8 @@ from dagster import (
 from fixtures_pipeline.days import contiguous
 from fixtures_pipeline.errors import StoreError
 from fixtures_pipeline.loading import choose_window, open_store
-from fixtures_pipeline.retries import next_retry
+from fixtures_pipeline.outcome import NEVER
+from fixtures_pipeline.retries import is_due, next_retry
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.questions import list_days_in_progress, list_open_errors
@@ -37,8 +39,12 @@ LONGEST_WAIT = timedelta(days=1)
 #: Requests per day that are too few for three days to be loaded again every quarter of an hour.
 SMALL_QUOTA = 3 * 24 * 4
 
-_RANGE_START = "dagster/asset_partition_range_start"
-_RANGE_END = "dagster/asset_partition_range_end"
+#: Stretches of failed days, a run each, that the sensor asks for at once: many single days would fill the queue.
+STRETCHES_AT_ONCE = 10
+
+#: Tags that make one run of a range of days.
+RANGE_START = "dagster/asset_partition_range_start"
+RANGE_END = "dagster/asset_partition_range_end"
 
 #: What schedules and sensor start.
 LOAD_DAYS_JOB = define_asset_job(
@@ -63,7 +69,8 @@ def _build_window(settings: Settings) -> ScheduleDefinition:
 
     @schedule(
         name="load_window",
-        cron_schedule="15 5 * * *",
+        # At no tick of the other schedule, which would fetch days of it at the same moment.
+        cron_schedule="20 5 * * *",
         job=LOAD_DAYS_JOB,
         execution_timezone=settings.timezone,
         default_status=DefaultScheduleStatus.STOPPED,
@@ -93,16 +100,29 @@ def _build_refresh(settings: Settings) -> ScheduleDefinition:
         now = context.scheduled_execution_time.astimezone(settings.zone)
         first, last = choose_window(settings, now.date(), DAYS_BEHIND, ahead=0)
         try:
-            days = list_days_in_progress(_open_store(settings), first, last, soon=now + timedelta(minutes=minutes))
+            found = list_days_in_progress(_open_store(settings), first, last, soon=now + timedelta(minutes=minutes))
         except StoreError as error:
             yield SkipReason(str(error))
             return
+        # A day whose latest refresh failed is none of the retries' while its events go on: they pause for hours.
+        days = [day for day, retry_at in found.items() if retry_at is None or retry_at <= now]
         if not days:
-            yield SkipReason("No event is in progress.")
+            yield SkipReason(_explain_rest(found))
         for begin, end in contiguous(days):
             yield _request(begin, end, run_key=f"{now:%Y-%m-%dT%H:%M} {begin}")
 
     return refresh_days_in_progress
+
+
+def _explain_rest(found: Mapping[date, datetime | None]) -> str:
+    """Say why no day is refreshed, though some may have events that can still change."""
+    waiting = [
+        f"{day} failed and is not worth asking for again"
+        + (" by itself" if until >= NEVER else f" before {until:%Y-%m-%d %H:%M} UTC")
+        for day, until in found.items()
+        if until is not None
+    ]
+    return f"Nothing is to be refreshed now: {'; '.join(waiting)}." if waiting else "No event is in progress."
 
 
 def _build_retry(settings: Settings) -> SensorDefinition:
@@ -116,7 +136,8 @@ def _build_retry(settings: Settings) -> SensorDefinition:
         job=LOAD_DAYS_JOB,
         minimum_interval_seconds=60,
         default_status=DefaultSensorStatus.STOPPED,
-        description="Loads failed days again after 1, 2, 4, … up to 24 hours; gives a day up after 8 failures.",
+        description="Loads failed days again after 1, 2, 4, … up to 24 hours; gives a day up after 8 failures. At most "
+        f"{STRETCHES_AT_ONCE} stretches of days a minute, a run each.",
     )
     def retry_failed_days(context: SensorEvaluationContext) -> Iterator[RunRequest | SkipReason]:
         try:
@@ -128,7 +149,7 @@ def _build_retry(settings: Settings) -> SensorDefinition:
         due, asked = choose_due(rows, before, datetime.now(UTC))
         context.update_cursor(json.dumps(asked))
         if not due:
-            yield SkipReason(f"{len(rows)} days are failing, none is due." if rows else "No day is failing.")
+            yield SkipReason(_say_next(rows))
         failed_at = {row["date"]: row["updated_at"].astimezone(UTC).isoformat() for row in rows}
         for first, last in contiguous(due):
             yield _request(first, last, run_key=f"{first} {last} {failed_at[last]} {before.get(last.isoformat(), '')}")
@@ -145,7 +166,7 @@ def choose_due(
     not for longer than a day, as the run may have come to nothing.
 
     Args:
-        rows: What `list_open_errors` gives.
+        rows: What `list_open_errors` gives, in order.
         asked: Days that were asked for, and when, both in ISO format.
         now: This moment.
     """
@@ -156,12 +177,34 @@ def choose_due(
         if key in asked:
             remembered[key] = asked[key]
         asked_at = datetime.fromisoformat(asked[key]) if key in asked else None
-        waiting = asked_at is not None and failed_at < asked_at and now < asked_at + LONGEST_WAIT
-        retry = next_retry(row["attempts"], failed_at, row["retry_at"])
-        if retry is not None and retry <= now and not waiting:
+        # What is dated in the future was dated by a clock that has been set back since.
+        has_failed_since = asked_at is not None and asked_at <= failed_at <= now
+        waiting = asked_at is not None and asked_at <= now < asked_at + LONGEST_WAIT and not has_failed_since
+        if is_due(row["attempts"], failed_at, row["retry_at"], now) and not waiting:
             due.append(row["date"])
-            remembered[key] = now.isoformat()
-    return due, remembered
+    stretches = list(contiguous(due))
+    if len(stretches) > STRETCHES_AT_ONCE:
+        # The oldest first; the others are still due at the next tick.
+        due = [day for day in due if day < stretches[STRETCHES_AT_ONCE][0]]
+    return due, remembered | {day.isoformat(): now.isoformat() for day in due}
+
+
+def _say_next(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say of failing days, none of which is due, when the next one is."""
+    if not rows:
+        return "No day is failing."
+    retries = [next_retry(row["attempts"], row["updated_at"], row["retry_at"]) for row in rows]
+    times = [time for time in retries if time]
+    next_one = f"the next is due at {min(times).astimezone(UTC):%Y-%m-%d %H:%M} UTC" if times else "all are given up"
+    return f"{len(rows)} days are failing, none is due; {next_one}."
+
+
+def is_retrying(instance: DagsterInstance) -> bool:
+    """Say whether the sensor that loads failed days again is switched on."""
+    # An instance in memory, as tests and notebooks have, knows no sensors.
+    return instance.schedule_storage is not None and any(
+        state.instigator_name == "retry_failed_days" and state.is_running for state in instance.all_instigator_state()
+    )
 
 
 def _open_store(settings: Settings) -> FixtureStore:
@@ -171,4 +214,4 @@ def _open_store(settings: Settings) -> FixtureStore:
 
 def _request(first: date, last: date, run_key: str) -> RunRequest:
     """Ask for one run over all days from `first` to `last`."""
-    return RunRequest(run_key=run_key, tags={_RANGE_START: first.isoformat(), _RANGE_END: last.isoformat()})
+    return RunRequest(run_key=run_key, tags={RANGE_START: first.isoformat(), RANGE_END: last.isoformat()})

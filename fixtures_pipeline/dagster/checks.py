@@ -1,43 +1,35 @@
-"""Asset checks: the rules of `store.rules` and the check of each day, as Dagster shows them.
+"""The rules of `store.rules` as asset checks: one result per rule and run, red with the rows that break it.
 
-Checks read the store and fetch nothing. They are declared beside the assets of the op that loads, so that they run
-with every load, and each of them can be executed alone.
+The check of each day, `day_loaded`, is in `events`. Checks read the store and fetch nothing. They are declared beside
+the assets of the op that loads: every load evaluates all of them, and each can be executed alone.
 """
 
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
 from dagster import (
-    AssetCheckKey,
-    AssetCheckResult,
+    AssetCheckEvaluation,
     AssetCheckSeverity,
     AssetCheckSpec,
     AssetKey,
-    MetadataValue,
+    DagsterInstance,
     PartitionsDefinition,
     PreviewWarning,
-    TableColumn,
-    TableRecord,
-    TableSchema,
 )
 
-from fixtures_pipeline.dagster.events import DAY_LOADED
+from fixtures_pipeline.dagster.events import DAY_LOADED, draw_table, find_latest_target, say_next_retry
 from fixtures_pipeline.errors import StoreMissingError
-from fixtures_pipeline.retries import next_retry
-from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.questions import find_offending_rows
 from fixtures_pipeline.store.rules import ROWS_SHOWN, RULES, Rule
 
-REAL_PROVIDER = AssetCheckKey(AssetKey("fixture_days"), "real_provider")
-
 _DOCS = "See docs/checks.md."
 
 
-def specify_checks(settings: Settings, partitions: PartitionsDefinition) -> list[AssetCheckSpec]:
+def specify_checks(partitions: PartitionsDefinition) -> list[AssetCheckSpec]:
     """Return every check that the loading op carries."""
     with warnings.catch_warnings():
         # Checks with partitions are a preview in Dagster 1.13, which pyproject.toml therefore pins.
@@ -49,94 +41,76 @@ def specify_checks(settings: Settings, partitions: PartitionsDefinition) -> list
             description="The day's latest fetch was good. A red day names its error type and message and says what to "
             f"do. {_DOCS}",
         )
-    specs = [day_loaded]
-    specs += [
-        AssetCheckSpec(
-            rule.name, asset=AssetKey(rule.asset), description=f"{rule.sentence} When not: {rule.remedy} {_DOCS}"
-        )
-        for rule in RULES
-    ]
-    if settings.provider == "sample":
-        specs.append(
+    return [
+        day_loaded,
+        *(
             AssetCheckSpec(
-                REAL_PROVIDER.name,
-                asset=REAL_PROVIDER.asset_key,
-                description=f"The data come from a real provider, not from the bundled sample API. {_DOCS}",
+                rule.name, asset=AssetKey(rule.asset), description=f"{rule.sentence} If not: {rule.remedy} {_DOCS}"
             )
-        )
-    return specs
+            for rule in RULES
+        ),
+    ]
 
 
-def check_rule(rule: Rule, store: FixtureStore, days: Sequence[date] | None) -> AssetCheckResult:
-    """Return the result of one rule.
+def evaluate_rules(
+    rules: Iterable[Rule],
+    store: FixtureStore,
+    instance: DagsterInstance,
+    days: Sequence[date] | None,
+    *,
+    retries_on: bool,
+) -> Iterator[AssetCheckEvaluation]:
+    """Yield the result of each rule.
+
+    They are evaluations rather than results: Dagster takes those for checks that the run did not select, too, and in
+    runs with days as well as without.
 
     Args:
-        rule: The rule.
+        rules: The rules.
         store: Where the tables are.
+        instance: Knows the materializations that the results are about.
         days: The days of the run; None looks at all days.
+        retries_on: Whether the sensor that loads failed days again is switched on.
 
     Raises:
         StoreError: the database cannot be read.
     """
-    severity = AssetCheckSeverity[rule.severity]
-    metadata: dict[str, Any] = {}
-    try:
-        rows = find_offending_rows(store, rule, days, datetime.now(UTC))
-    except StoreMissingError:
-        passed, severity = False, AssetCheckSeverity.WARN
-        description = f"Nothing has been loaded yet: materialize some days first. {_DOCS}"
-    else:
-        passed, description = not rows, rule.sentence
-        metadata["offending_rows"] = len(rows)
-        if rows:
-            if rule.name == "no_open_errors":
-                rows = [_add_next_retry(row) for row in rows]
-                metadata |= sorted(Counter(row["error_type"] for row in rows).items())
-            metadata["rows"] = _draw_table(rows[:ROWS_SHOWN])
-            description = _say(rule, len(rows))
-    return AssetCheckResult(
-        passed=passed,
-        asset_key=AssetKey(rule.asset),
-        check_name=rule.name,
-        severity=severity,
-        description=description,
-        metadata=metadata,
-    )
+    for rule in rules:
+        try:
+            rows = find_offending_rows(store, rule, days, datetime.now(UTC))
+        except StoreMissingError:
+            rows = None
+        asset = AssetKey(rule.asset)
+        yield AssetCheckEvaluation(
+            asset_key=asset,
+            check_name=rule.name,
+            passed=rows == [],
+            severity=AssetCheckSeverity.WARN if rows is None else AssetCheckSeverity[rule.severity],
+            description=_say(rule, rows),
+            metadata=_list_rows(rule, rows, retries_on=retries_on),
+            target_materialization_data=find_latest_target(instance, asset),
+        )
 
 
-def _say(rule: Rule, count: int) -> str:
-    broken = "1 row breaks" if count == 1 else f"{count} rows break"
-    shown = f" The first {ROWS_SHOWN} are shown." if count > ROWS_SHOWN else ""
+def _say(rule: Rule, rows: Sequence[object] | None) -> str:
+    if rows is None:
+        return f"Nothing has been loaded yet: materialize some days first. {_DOCS}"
+    if not rows:
+        return rule.sentence
+    broken = "1 row breaks" if len(rows) == 1 else f"{len(rows)} rows break"
+    shown = f" The first {ROWS_SHOWN} are shown." if len(rows) > ROWS_SHOWN else ""
     return f"{broken} this rule: {rule.sentence} {rule.remedy}{shown} {_DOCS}"
 
 
-def check_provider() -> AssetCheckResult:
-    """Return the warning that goes with all sample data."""
-    return AssetCheckResult(
-        passed=False,
-        asset_key=REAL_PROVIDER.asset_key,
-        check_name=REAL_PROVIDER.name,
-        severity=AssetCheckSeverity.WARN,
-        description="These are not real fixtures; the bundled sample API invented them. Set FIXTURES_PROVIDER to load "
-        f"real ones. {_DOCS}",
-    )
-
-
-def _add_next_retry(row: dict[str, Any]) -> dict[str, Any]:
-    retry = next_retry(row["attempts"], row.pop("updated_at"), row.pop("retry_at"))
-    return {**row, "next_retry": retry}
-
-
-def _draw_table(rows: Sequence[Mapping[str, Any]]) -> MetadataValue[Any]:
-    """Show rows as a table: numbers as numbers, everything else as text."""
-    types = {name: "int" if all(isinstance(row[name], int | None) for row in rows) else "string" for name in rows[0]}
-    return MetadataValue.table(
-        [TableRecord({name: _simplify(value) for name, value in row.items()}) for row in rows],
-        TableSchema([TableColumn(name, type=kind) for name, kind in types.items()]),
-    )
-
-
-def _simplify(value: object) -> str | int | float | bool | None:
-    if isinstance(value, datetime):
-        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
-    return value if isinstance(value, str | int | float | None) else str(value)
+def _list_rows(rule: Rule, rows: list[dict[str, Any]] | None, *, retries_on: bool) -> dict[str, Any]:
+    if rows is None:
+        return {}
+    metadata: dict[str, Any] = {"offending_rows": len(rows)}
+    if rows and rule.name == "no_open_errors":
+        metadata |= sorted(Counter(row["error_type"] for row in rows).items())
+        for row in rows[:ROWS_SHOWN]:
+            failed_at, retry_at = row.pop("updated_at"), row.pop("retry_at")
+            row["next_retry"] = say_next_retry(row["attempts"], failed_at, retry_at, retries_on=retries_on)
+    if rows:
+        metadata["rows"] = draw_table(rows[:ROWS_SHOWN])
+    return metadata

@@ -3,7 +3,8 @@
 When they are given is up to `assets`, what the rules say is in `checks`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from dagster import (
@@ -15,7 +16,11 @@ from dagster import (
     AssetRecordsFilter,
     DagsterEventType,
     DagsterInstance,
+    EventLogRecord,
     MetadataValue,
+    TableColumn,
+    TableRecord,
+    TableSchema,
 )
 
 # Dagster's own way to say which materialization a result is about; it exports no public name for it.
@@ -23,6 +28,10 @@ from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetC
 
 from fixtures_pipeline.outcome import DayFailed, DayState, Stored
 from fixtures_pipeline.retries import next_retry
+from fixtures_pipeline.text import shorten
+
+#: Characters of a text that a table shows: Dagster keeps every table for ever, and a name may have millions.
+TEXT_SHOWN = 200
 
 DAY_LOADED = AssetCheckKey(AssetKey("fixture_days"), "day_loaded")
 
@@ -63,16 +72,24 @@ def describe_tables(stored: Stored, provider: str) -> Iterator[AssetMaterializat
         )
         return
     yield materialize("fixture_days", 1, stored.days_version, in_progress=outcome.in_progress, **fetched)
-    yield materialize("fixtures", stored.state.fixtures, stored.fixtures_version, **fetched)
+    yield materialize("fixtures", stored.state.fixtures, stored.fixtures_version, **fetched, **_show(stored))
     yield materialize("fixture_errors", 0, "no error", healed=stored.healed, provider=provider)
 
 
-def evaluate_days(instance: DagsterInstance, states: Sequence[DayState]) -> Iterator[AssetCheckEvaluation]:
+def _show(stored: Stored) -> dict[str, Any]:
+    """Return the day's first fixtures as a table."""
+    return {"first_fixtures": draw_table(stored.first_fixtures)} if stored.first_fixtures else {}
+
+
+def evaluate_days(
+    instance: DagsterInstance, states: Sequence[DayState], *, retries_on: bool
+) -> Iterator[AssetCheckEvaluation]:
     """Yield the result of `day_loaded` for each day.
 
     Args:
         instance: Knows the materializations that the results are about.
         states: What the database holds for the days; an empty state for a day that was never asked for.
+        retries_on: Whether the sensor that loads failed days again is switched on.
     """
     targets = _find_targets(instance, [state.day.isoformat() for state in states])
     for state in states:
@@ -83,7 +100,7 @@ def evaluate_days(instance: DagsterInstance, states: Sequence[DayState]) -> Iter
             passed=state.error is None and state.loaded_at is not None,
             partition=key,
             description=_say(state),
-            metadata=_list_numbers(state),
+            metadata=_list_numbers(state, retries_on=retries_on),
             severity=AssetCheckSeverity.ERROR,
             target_materialization_data=targets.get(key),
         )
@@ -98,7 +115,7 @@ def _say(state: DayState) -> str:
     return f"{state.fixtures} fixtures, {state.events} events listed."
 
 
-def _list_numbers(state: DayState) -> dict[str, Any]:
+def _list_numbers(state: DayState, *, retries_on: bool) -> dict[str, Any]:
     numbers: dict[str, Any] = {}
     if state.loaded_at is not None:
         numbers |= {
@@ -109,18 +126,62 @@ def _list_numbers(state: DayState) -> dict[str, Any]:
         }
     error = state.error
     if error is not None:
-        retry = next_retry(error.attempts, error.failed_at, error.retry_at)
         numbers |= {
             "error_type": error.error_type,
             "error_message": error.message,
             "attempts": error.attempts,
             "events": error.events,
             "failing_since": MetadataValue.timestamp(error.failing_since),
-            "next_retry": MetadataValue.timestamp(retry) if retry else "none: load the day by hand",
+            "next_retry": say_next_retry(error.attempts, error.failed_at, error.retry_at, retries_on=retries_on),
         }
         if error.http_status is not None:
             numbers["http_status"] = error.http_status
     return numbers
+
+
+def say_next_retry(attempts: int, failed_at: datetime, retry_at: datetime | None, *, retries_on: bool) -> str:
+    """Say when a failed day is loaded again and by whom; the arguments are those of `next_retry`."""
+    retry = next_retry(attempts, failed_at, retry_at)
+    if retry is None:
+        return "none: load the day by hand"
+    if not retries_on:
+        return "none: the sensor retry_failed_days is off; switch it on, or load the day by hand"
+    return f"{_format_time(retry)}, by the sensor retry_failed_days"
+
+
+def draw_table(rows: Sequence[Mapping[str, Any]]) -> MetadataValue[Any]:
+    """Show rows as a table: numbers as numbers, everything else as text, cut if it is long."""
+    types = {name: "int" if all(isinstance(row[name], int | None) for row in rows) else "string" for name in rows[0]}
+    return MetadataValue.table(
+        [TableRecord({name: _simplify(value) for name, value in row.items()}) for row in rows],
+        TableSchema([TableColumn(name, type=kind) for name, kind in types.items()]),
+    )
+
+
+def _simplify(value: object) -> str | int | float | bool | None:
+    if isinstance(value, datetime):
+        return _format_time(value)
+    if isinstance(value, int | float | None):
+        return value
+    return shorten(str(value), TEXT_SHOWN)
+
+
+def _format_time(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def find_latest_target(
+    instance: DagsterInstance, asset: AssetKey
+) -> AssetCheckEvaluationTargetMaterializationData | None:
+    """Return what a result about a whole asset is about: its latest materialization; None before the first."""
+    records = instance.fetch_materializations(asset, limit=1).records
+    return _aim_at(records[0]) if records else None
+
+
+def _aim_at(record: EventLogRecord) -> AssetCheckEvaluationTargetMaterializationData:
+    return AssetCheckEvaluationTargetMaterializationData(
+        storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
+    )
 
 
 def _find_targets(
@@ -136,10 +197,4 @@ def _find_targets(
     found = instance.fetch_materializations(
         AssetRecordsFilter(asset, storage_ids=list(latest.values())), limit=len(latest)
     )
-    return {
-        record.partition_key: AssetCheckEvaluationTargetMaterializationData(
-            storage_id=record.storage_id, run_id=record.run_id, timestamp=record.timestamp
-        )
-        for record in found.records
-        if record.partition_key is not None
-    }
+    return {record.partition_key: _aim_at(record) for record in found.records if record.partition_key is not None}

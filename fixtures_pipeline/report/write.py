@@ -5,9 +5,9 @@ Importing this module imports the drawing libraries, which are slow: do so where
 
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from fixtures_pipeline.errors import ReportError
+from fixtures_pipeline.files import draft
 from fixtures_pipeline.report.charts import draw_picture
 from fixtures_pipeline.report.coverage import Coverage, read_coverage
 from fixtures_pipeline.report.page import draw_page
@@ -40,7 +40,10 @@ def write_report(settings: Settings) -> Report:
     coverage = read_coverage(settings)
     try:
         picture = draw_picture(coverage.days)
-        _replace(path, draw_page(coverage))
+        page = draw_page(coverage)
+        with draft(path) as unfinished:
+            unfinished.write_text(page, encoding="utf-8")
+            unfinished.replace(path)
     except OSError as error:
         raise ReportError(
             f"The report {path} cannot be written: {error.strerror}. Check its folder, the free space "
@@ -50,11 +53,3 @@ def write_report(settings: Settings) -> Report:
         # What vl-convert raises when it cannot draw.
         raise ReportError(f"The report {path} cannot be drawn: {error}") from error
     return Report(coverage, picture, path)
-
-
-def _replace(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        draft = Path(folder) / path.name
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(path)
