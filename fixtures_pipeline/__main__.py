@@ -1,132 +1,131 @@
-"""`python -m fixtures_pipeline`: loads what is missing of the days around today, then serves the UI until Ctrl-C.
+"""`python -m fixtures_pipeline`: what stands on the command line, and the exit code.
 
-This is what `make run` starts. Everything that it does can be done with Dagster's own commands, too; see the README.
+What it asks for is done in `serve` and `commands`.
 """
 
 import argparse
 import os
-import shutil
+import re
 import signal
-import socket
-import subprocess
 import sys
-from contextlib import suppress
-from datetime import date, datetime, timedelta
+import warnings
+from calendar import monthrange
+from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
-from fixtures_pipeline.days import contiguous
-from fixtures_pipeline.errors import SettingsError, StoreError, StoreMissingError
-from fixtures_pipeline.loading import choose_window, open_store
-from fixtures_pipeline.settings import PROJECT_ROOT, Settings
-from fixtures_pipeline.store.questions import list_asked_days
+from fixtures_pipeline import commands, serve
+from fixtures_pipeline.errors import FixturesError, SettingsError
+from fixtures_pipeline.loading import find_bounds
+from fixtures_pipeline.settings import Settings
 
-#: Days before today that a first start loads.
-DAYS_BACK = 14
+_PACKAGE = Path(__file__).resolve().parent
 
-#: Seconds that a load has to end after Ctrl-C.
-_PATIENCE = 10
-
-_DAGSTER = (sys.executable, "-m", "dagster")
-_DEFINITIONS = "fixtures_pipeline.definitions"
-_TABLES = "fixture_days,fixtures,fixture_errors"
-#: Of a run's log, show what went wrong.
-_QUIETLY = ("-m", _DEFINITIONS, "--config-json", '{"loggers": {"console": {"config": {"log_level": "WARNING"}}}}')
+_EXIT_CODES = """
+exit codes:
+  0  done
+  1  days have failed; status: days are failing
+  2  wrong use: an argument, a day that cannot be loaded, a setting
+  3  it could not be done, and a sentence says why
+"""
 
 
-def main() -> None:
-    """Load, then serve; ends the process with a sentence where a setting or the database cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m fixtures_pipeline", description=__doc__.splitlines()[0])
-    parser.add_argument("--port", type=int, default=3000, help="port of the UI on 127.0.0.1 (3000)")
-    port = parser.parse_args().port
-    _refuse_taken(port)
-    home = _dagster_home()
-    unfinished = home / "unfinished"
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line asks for, and return the exit code; it ends with a sentence rather than a traceback."""
+    parser = _build_parser()
+    asked = parser.parse_args(arguments)
+    if not sys.warnoptions:
+        # They are for whoever changes this project; `make check` turns them into errors.
+        warnings.simplefilter("ignore")
+    # Whoever ends it, it ends as after Ctrl-C; a shell that starts it in the background has it ignore SIGINT.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     try:
-        missing = _missing_days(Settings.load(), again=unfinished.exists())
-    except (SettingsError, StoreError) as error:
-        raise SystemExit(str(error)) from None
-    os.environ["DAGSTER_HOME"] = str(home)
-    # Python's warnings are for whoever changes this project; `make check` turns them into errors.
-    os.environ["PYTHONWARNINGS"] = "ignore"
-    for first, last in missing:
-        # A load that is ended early may have stored days of which Dagster does not know yet: it is done again.
-        unfinished.touch()
-        _say(f"Loading {first} to {last} …")
-        _run("asset", "materialize", "--select", _TABLES, "--partition-range", f"{first}...{last}", *_QUIETLY, cwd=home)
-    unfinished.unlink(missing_ok=True)
-    _say(f"Serving the UI on http://127.0.0.1:{port} until Ctrl-C.")
-    # Not in the project's folder: Dagster would warn that it does not use the dagster.yaml there.
-    os.chdir(home)
-    # A shell that starts this in the background has it ignore SIGINT, and Dagster's processes would inherit that.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    workspace = str(PROJECT_ROOT / "workspace.yaml")
-    arguments = ["dev", "-w", workspace, "-h", "127.0.0.1", "-p", str(port), "--log-level", "warning"]
-    # The UI takes this process's place, so that Ctrl-C reaches it directly.
-    os.execv(sys.executable, [*_DAGSTER, *arguments])  # noqa: S606
-
-
-def _refuse_taken(port: int) -> None:
-    """End with a sentence if the port is taken: Dagster would go on without a UI."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError):
-            raise SystemExit(f"Port {port} on 127.0.0.1 cannot be used; choose another: make run PORT=3100") from None
-
-
-def _run(*arguments: str, cwd: Path) -> None:
-    """Run one of Dagster's commands to its end; what it complains of is passed on."""
-    # Not of this terminal's foreground, so that Ctrl-C does not have it complain of that, too.
-    command = subprocess.Popen(
-        [*_DAGSTER, *arguments],
-        cwd=cwd,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-        process_group=0,
-    )
-    try:
-        for line in command.stderr or ():
-            sys.stderr.write(line)
-        returncode = command.wait()
+        _refuse_other_folder()
+        settings = Settings.load()
+        if asked.command == "load":
+            _refuse_days_outside(parser, settings, *asked.days)
+            return commands.load(settings, *asked.days)
+        if asked.command is None:
+            return serve.serve(settings, asked.port)
+        return {"retry": commands.retry, "status": commands.status}[asked.command](settings)
+    except FixturesError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2 if isinstance(error, SettingsError) else commands.EXIT_IMPOSSIBLE
     except KeyboardInterrupt:
-        command.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            command.communicate(timeout=_PATIENCE)
-        with suppress(ProcessLookupError):
-            os.killpg(command.pid, signal.SIGKILL)
-        raise SystemExit(130) from None
-    if returncode:
-        raise SystemExit("Loading has failed; what was loaded until then is kept. The lines above say why.")
+        return 128 + signal.SIGINT
 
 
-def _missing_days(settings: Settings, *, again: bool = False) -> list[tuple[date, date]]:
-    """Return the stretches of days around today that were never asked for; all of them if it is to be done again."""
-    today = datetime.now(settings.zone).date()
-    first, last = choose_window(settings, today, DAYS_BACK)
-    wanted = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m fixtures_pipeline",
+        description="Without a command: load what is missing of the days around today, then serve the UI until Ctrl-C.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--port", type=_read_port, default=3000, help="port of the UI on 127.0.0.1 (3000)")
+    found = parser.add_subparsers(dest="command", metavar="command")
+    load = found.add_parser("load", help="load days, whether they are loaded already or not")
+    load.add_argument("days", type=_read_days, help="2025-03-01, or 2025-03-01...2025-03-31, or 2025-03 for a month")
+    found.add_parser("retry", help="load all days again that are failing, now")
+    found.add_parser("status", help="say what is loaded, what is failing, and how large it is")
+    return parser
+
+
+def _read_port(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: a number from 1 to 65535")
+    return int(text)
+
+
+def _read_days(text: str) -> tuple[date, date]:
+    """Return the first and the last day that `text` names.
+
+    >>> [str(day) for day in _read_days("2024-02")]
+    ['2024-02-01', '2024-02-29']
+    >>> [str(day) for day in _read_days("2025-03-01...2025-03-02")]
+    ['2025-03-01', '2025-03-02']
+    """
     try:
-        asked = list_asked_days(open_store(settings))
-    except StoreMissingError:
-        asked = []
-    known = set() if again else set(asked)
-    return list(contiguous([day for day in wanted if day not in known]))
+        if re.fullmatch(r"\d{4}-\d{2}", text):
+            first = date.fromisoformat(f"{text}-01")
+            return first, first.replace(day=monthrange(first.year, first.month)[1])
+        first, last = (date.fromisoformat(day) for day in (text.split("...") * 2)[:2])
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a day (2025-03-01), a range of days (2025-03-01...2025-03-31) or a month (2025-03)"
+        ) from None
+    if last < first:
+        raise argparse.ArgumentTypeError(f"{last} comes before {first}")
+    return first, last
 
 
-def _dagster_home() -> Path:
-    """Return the folder where Dagster keeps its runs and events, with this project's instance settings in it."""
-    home = PROJECT_ROOT / os.environ.get("DAGSTER_HOME", "data/dagster")
-    home.mkdir(parents=True, exist_ok=True)
-    if "DAGSTER_HOME" not in os.environ or not (home / "dagster.yaml").exists():
-        shutil.copyfile(PROJECT_ROOT / "dagster.yaml", home / "dagster.yaml")
-    return home
+def _refuse_days_outside(parser: argparse.ArgumentParser, settings: Settings, first: date, last: date) -> None:
+    earliest, latest = find_bounds(settings)
+    if first < earliest:
+        parser.error(f"{first} cannot be loaded: the first day is {earliest} (FIXTURES_START_DATE, see .env.example)")
+    if last > latest:
+        parser.error(
+            f"{last} cannot be loaded: the last day is {latest}, {settings.days_ahead} days after today "
+            "(FIXTURES_DAYS_AHEAD, see .env.example)"
+        )
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+def _refuse_other_folder() -> None:
+    """Refuse to work on another copy of this project than the one whose environment this is.
+
+    Raises:
+        SettingsError: the environment was copied or moved together with its folder, and still names the old one.
+    """
+    own = Path(sys.prefix).resolve().parent
+    named_otherwise = "PYTHONPATH" in os.environ or Path.cwd() == _PACKAGE.parent
+    if own != _PACKAGE.parent and (own / _PACKAGE.name / "__main__.py").exists() and not named_otherwise:
+        raise SettingsError(
+            f"The environment in {sys.prefix} finds the project in {_PACKAGE.parent}. Start this in {own}, or make the "
+            "environment again there: make clean run."
+        )
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

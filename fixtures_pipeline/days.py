@@ -14,6 +14,15 @@ def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
     return (datetime.combine(day, time(), zone), datetime.combine(day + timedelta(days=1), time(), zone))
 
 
+def list_days(first: date, last: date) -> list[date]:
+    """Return the days from `first` to `last`.
+
+    >>> [str(day) for day in list_days(date(2025, 2, 28), date(2025, 3, 1))]
+    ['2025-02-28', '2025-03-01']
+    """
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
 def contiguous(days: Sequence[date]) -> Iterator[tuple[date, date]]:
     """Yield the first and last day of each unbroken stretch in `days`, in order.
 

@@ -7,6 +7,8 @@ from dagster import Definitions, in_process_executor
 
 from fixtures_pipeline.dagster.assets import build_report, build_tables, specify_api
 from fixtures_pipeline.dagster.automation import LOAD_DAYS_JOB, build_schedules, build_sensors
+from fixtures_pipeline.dagster.console import console, replace_default_console
+from fixtures_pipeline.dagster.failed_days import build_failed_days
 from fixtures_pipeline.dagster.partitions import daily_partitions
 from fixtures_pipeline.errors import SettingsError
 from fixtures_pipeline.settings import Settings
@@ -16,15 +18,17 @@ def build_definitions(settings: Settings) -> Definitions:
     """Return the project's definitions for these settings."""
     return Definitions(
         assets=[specify_api(settings), build_tables(settings, daily_partitions(settings)), build_report(settings)],
-        jobs=[LOAD_DAYS_JOB],
+        jobs=[LOAD_DAYS_JOB, build_failed_days(settings)],
         schedules=build_schedules(settings),
         sensors=build_sensors(settings),
         # The one op does its own work at once; a process for each step would only cost seconds.
         executor=in_process_executor,
+        loggers={"console": console},
     )
 
 
 def _load() -> Definitions:
+    replace_default_console()
     try:
         return build_definitions(Settings.load())
     except SettingsError as error:

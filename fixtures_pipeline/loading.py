@@ -1,19 +1,19 @@
 """From settings to loaded days, without Dagster: opens the store and the API and takes days from one to the other."""
 
-import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 
-from fixtures_pipeline.errors import StoreError, StoreMissingError
+from fixtures_pipeline.errors import StoreMissingError, StoreOutdatedError
 from fixtures_pipeline.fetching import Fetcher
+from fixtures_pipeline.files import sweep_drafts
 from fixtures_pipeline.outcome import Stored
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.fixture_store import FixtureStore
-from fixtures_pipeline.store.questions import list_failing_days
+from fixtures_pipeline.store.questions import find_states, list_asked_days, list_failing_days
 
-#: Days after today that can be loaded: fixtures of the coming week are known.
-DAYS_AHEAD = 7
+#: Days after today that are loaded without anybody naming them, if that many can be loaded at all.
+COMING_DAYS = 7
 
 
 def open_store(settings: Settings) -> FixtureStore:
@@ -21,7 +21,13 @@ def open_store(settings: Settings) -> FixtureStore:
     return FixtureStore(settings.database, settings.source, settings.zone, lock_timeout=settings.lock_timeout)
 
 
-def choose_window(settings: Settings, today: date, behind: int, ahead: int = DAYS_AHEAD) -> tuple[date, date]:
+def find_bounds(settings: Settings) -> tuple[date, date]:
+    """Return the first and the last day that can be loaded now."""
+    today = datetime.now(settings.zone).date()
+    return settings.start_date, today + timedelta(days=settings.days_ahead)
+
+
+def choose_window(settings: Settings, today: date, behind: int, ahead: int = COMING_DAYS) -> tuple[date, date]:
     """Return the first and the last of the days around today that are loaded without anybody naming them.
 
     Args:
@@ -31,6 +37,7 @@ def choose_window(settings: Settings, today: date, behind: int, ahead: int = DAY
         behind: Days before today, if they can be had.
         ahead: Days after today, if they can be had.
     """
+    ahead = min(ahead, settings.days_ahead)
     served = settings.source.free_days if settings.requests_per_day is None else None
     if served is not None:
         behind, ahead = min(behind, served[0]), min(ahead, served[1])
@@ -50,6 +57,8 @@ def load_days(settings: Settings, days: Sequence[date], run_id: str | None = Non
     Raises:
         StoreError: the database or the file where requests are counted cannot be opened or written.
     """
+    for path in filter(None, (settings.database, settings.report_file, settings.snapshot_file)):
+        sweep_drafts(path)
     store = open_store(settings)
     with ExitStack() as opened:
         base_url = settings.api_url or settings.source.base_url
@@ -57,32 +66,64 @@ def load_days(settings: Settings, days: Sequence[date], run_id: str | None = Non
             # Imported here: only the sample provider needs a web server.
             from fixtures_pipeline.sample_api import SampleApi  # noqa: PLC0415
 
-            base_url = opened.enter_context(SampleApi(failed_before=_list_failures(store))).url
-        try:
-            api = opened.enter_context(
-                Fetcher(
-                    settings.source,
-                    base_url,
-                    zone=settings.zone,
-                    key=settings.api_key.get_secret_value() if settings.api_key else None,
-                    key_header=settings.api_key_header,
-                    concurrency=settings.concurrency,
-                    requests_per_second=settings.requests_per_second,
-                    requests_per_day=settings.requests_per_day,
-                    requests_file=settings.requests_file,
-                )
+            sample = SampleApi(asked_before=list_known_days(settings), loaded_before=list_loaded_days(settings))
+            base_url = opened.enter_context(sample).url
+        fetcher = opened.enter_context(
+            Fetcher(
+                settings.source,
+                base_url,
+                zone=settings.zone,
+                key=settings.api_key.get_secret_value() if settings.api_key else None,
+                key_header=settings.api_key_header,
+                concurrency=settings.concurrency,
+                requests_per_second=settings.requests_per_second,
+                requests_per_day=settings.requests_per_day,
+                requests_file=settings.requests_file,
+                patience=settings.lock_timeout,
+                least_events=settings.min_events,
             )
-            for batch in opened.enter_context(closing(api.fetch(days))):
-                yield store.put(batch, run_id)
-        except (OSError, sqlite3.Error) as error:
-            raise StoreError(
-                f"{settings.requests_file}, where requests are counted, cannot be used: {error}. Check its folder, the "
-                "free space and the permissions; if it is damaged, delete it."
-            ) from error
+        )
+        for batch in opened.enter_context(closing(fetcher.fetch(days))):
+            yield store.put(batch, run_id)
 
 
-def _list_failures(store: FixtureStore) -> list[date]:
+def list_known_days(settings: Settings) -> list[date]:
+    """Return every day that was ever asked for, in order.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    return _ask(open_store(settings), list_asked_days)
+
+
+def list_loaded_days(settings: Settings) -> list[date]:
+    """Return every day that is loaded, in order, whether it is failing now or not.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    return _ask(
+        open_store(settings), lambda store: [state.day for state in find_states(store, None) if state.loaded_at]
+    )
+
+
+def find_failing_days(settings: Settings) -> list[date]:
+    """Return the days that are failing and can be loaded, in order; those before `FIXTURES_START_DATE` cannot.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    first, last = find_bounds(settings)
+    return [day for day in _ask(open_store(settings), list_failing_days) if first <= day <= last]
+
+
+def _ask(store: FixtureStore, question: Callable[[FixtureStore], list[date]]) -> list[date]:
+    """Return the days that a question gives, none if there is no store yet; an older one is brought up to date."""
     try:
-        return list_failing_days(store)
+        return question(store)
     except StoreMissingError:
         return []
+    except StoreOutdatedError:
+        with store.database.writing():
+            pass
+        return question(store)

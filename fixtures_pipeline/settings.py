@@ -21,6 +21,8 @@ from fixtures_pipeline.providers import PROVIDERS
 from fixtures_pipeline.providers.provider import Provider
 
 _PREFIX = "FIXTURES_"
+# Set in an environment that holds every setting: `.env` is not read then.
+_FROZEN = "_FIXTURES_FROZEN"
 _CHECKOUT = Path(__file__).resolve().parent.parent
 #: Where `data/` and `.env` are: the checkout, or the working directory of a package that was installed without one.
 PROJECT_ROOT = _CHECKOUT if (_CHECKOUT / "pyproject.toml").exists() else Path.cwd()
@@ -44,7 +46,9 @@ class Settings(BaseSettings):
     api_key_header: str | None = None
     db: Path | None = None
     start_date: date = date(2024, 1, 1)
+    days_ahead: int = Field(default=7, ge=0, le=60)
     timezone: str = "UTC"
+    min_events: int = Field(default=2, ge=0, le=100)
     requests_per_second: float | None = Field(default=None, gt=0, le=1000)
     requests_per_day: int | None = Field(default=None, ge=1)
     concurrency: int = Field(default=8, ge=1, le=64)
@@ -60,8 +64,9 @@ class Settings(BaseSettings):
             SettingsError: a value cannot be used, one is missing, a `FIXTURES_…` name that does not exist is set, or
                 `.env` cannot be read.
         """
+        values.setdefault("_env_file", _find_env_file())
         known = {_PREFIX + name.upper() for name in cls.model_fields}
-        for name in sorted({*os.environ, *_names(values.get("_env_file", cls.model_config.get("env_file")))} - known):
+        for name in sorted({*os.environ, *_read(values["_env_file"])} - known):
             if name.startswith(_PREFIX):
                 close = get_close_matches(name, known, 1)
                 hint = f"; did you mean {close[0]}?" if close else ", see .env.example."
@@ -70,7 +75,8 @@ class Settings(BaseSettings):
             settings = cls(**values)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            reason = re.sub("^Value error, ", "", first["msg"])
+            dated = first["type"].startswith("date_")
+            reason = "a day is written YYYY-MM-DD" if dated else re.sub("^Value error, ", "", first["msg"])
             name = _PREFIX + str(first["loc"][0]).upper()
             # `from None`: the chained error would print the values of other settings.
             raise SettingsError(f"{name} cannot be used: {reason} (see .env.example).") from None
@@ -78,6 +84,10 @@ class Settings(BaseSettings):
             raise SettingsError(
                 f"FIXTURES_API_URL must be set: the provider {settings.provider} has no address of its own "
                 "(see .env.example)."
+            )
+        if settings.source.key_header and settings.api_key is None:
+            raise SettingsError(
+                f"FIXTURES_API_KEY must be set: {settings.source.title} wants the key of an account (see .env.example)."
             )
         return settings
 
@@ -173,12 +183,19 @@ class Settings(BaseSettings):
     @property
     def requests_file(self) -> Path:
         """Path of the file beside the database where requests are counted."""
-        return self.database.with_suffix(".requests.sqlite")
+        return self._name_beside("requests.sqlite")
 
     @property
     def report_file(self) -> Path:
         """Path of the coverage report beside the database."""
-        return self.database.with_suffix(".coverage.html")
+        return self._name_beside("coverage.html")
+
+    def _name_beside(self, ending: str) -> Path:
+        """Return the path of a file beside the database, one for each database."""
+        if self.database.suffix == ".duckdb":
+            return self.database.with_suffix(f".{ending}")
+        # With a hyphen, as `season` would otherwise share it with `season.duckdb`.
+        return self.database.with_name(f"{self.database.name}-{ending}")
 
     @property
     def snapshot_file(self) -> Path | None:
@@ -191,10 +208,25 @@ class Settings(BaseSettings):
         return _split(self.notify)
 
 
-def _names(env_file: Any) -> set[str]:  # noqa: ANN401 - whatever pydantic-settings takes for one
-    """Return the names that a `.env` file sets; none if there is no such file."""
+def freeze_environment() -> dict[str, str]:
+    """Return this process's environment with all settings in it.
+
+    A process that is started with it has the settings that this one has, whatever is written into `.env` later.
+    """
+    # An empty value in the environment is none, as in `Settings`.
+    given = {name: value for name, value in os.environ.items() if value or not name.startswith(_PREFIX)}
+    written = {name: value for name, value in _read(_find_env_file()).items() if value and name.startswith(_PREFIX)}
+    return {**written, **given, _FROZEN: "1"}
+
+
+def _find_env_file() -> Any:  # noqa: ANN401 - whatever pydantic-settings takes for one
+    return None if _FROZEN in os.environ else Settings.model_config.get("env_file")
+
+
+def _read(env_file: Any) -> dict[str, str | None]:  # noqa: ANN401
+    """Return what a `.env` file sets; nothing if there is no such file."""
     try:
-        return set(dotenv_values(env_file))
+        return dict(dotenv_values(env_file)) if env_file else {}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{env_file} cannot be read: {error}. It must be a text file in UTF-8.") from None
 

@@ -1,6 +1,6 @@
-"""Processes that tests start: `make run`, a `dagster dev`, loaders, somebody who holds a file.
+"""Processes that tests start: a `dagster dev`, loaders, somebody who holds a file; and a UI, asked as its pages ask it.
 
-Each is a context manager, and ends with its context.
+Each process is a context manager, and ends with its context. What `make run` starts is in `shell`.
 """
 
 import os
@@ -36,14 +36,6 @@ def until(condition: Callable[[], Any], seconds: float) -> Any:
     return value
 
 
-def page_at(url: str) -> str | None:
-    """Return the page at a URL, or None while nobody serves it."""
-    try:
-        return requests.get(url, timeout=10).text
-    except requests.ConnectionError:
-        return None
-
-
 class Process(subprocess.Popen[str]):
     """A Python process; leaving its context kills it and whatever it has started."""
 
@@ -56,53 +48,51 @@ class Process(subprocess.Popen[str]):
         super().__exit__(*args)
 
 
-class Dagster:
-    """A `dagster dev`."""
+class Ui:
+    """A running UI, asked over GraphQL as its pages ask it."""
 
-    def __init__(self, home: Path, settings: Settings) -> None:
-        self.home = home
-        home.mkdir()
-        (home / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
-        self.port = closed_port()
-        environment = {
-            **os.environ,
-            "DAGSTER_HOME": str(home),
-            "FIXTURES_PROVIDER": settings.provider,
-            "FIXTURES_API_URL": settings.api_url or "",
-            "FIXTURES_DB": str(settings.database),
-            "FIXTURES_START_DATE": settings.start_date.isoformat(),
-            "FIXTURES_REQUESTS_PER_SECOND": "1000",
-        }
-        with (home / "dev.log").open("w") as log:
-            arguments = ("-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(self.port))
-            self._process = Process(*arguments, env=environment, stdout=log, stderr=subprocess.STDOUT)
-
-    def __enter__(self) -> "Dagster":
-        try:
-            until(self._is_up, 120)
-        except BaseException:
-            self.__exit__()
-            raise
-        return self
-
-    def __exit__(self, *args: object) -> None:
-        with self._process:
-            os.killpg(self._process.pid, signal.SIGINT)
-            self._process.wait(30)
-
-    def _is_up(self) -> bool:
-        try:
-            return bool(self.ask("{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"))
-        except requests.RequestException:
-            return False
+    def __init__(self, url: str) -> None:
+        self.url = url
 
     def ask(self, query: str, **variables: Any) -> Any:
-        response = requests.post(
-            f"http://127.0.0.1:{self.port}/graphql", json={"query": query, "variables": variables}, timeout=30
-        )
+        response = requests.post(f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=60)
         answer = response.json()
         assert not answer.get("errors"), answer
         return answer["data"]
+
+    def runs(self) -> set[str]:
+        """Return the ids of all runs."""
+        found = self.ask("{ runsOrError { ... on Runs { results { runId } } } }")
+        return {run["runId"] for run in found["runsOrError"]["results"]}
+
+    def ended_run(self, run: str) -> str:
+        """Wait for a run's end, and return its status."""
+
+        def status() -> str | None:
+            found = self.ask("query ($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }", id=run)
+            status: str = found["runOrError"]["status"]
+            return status if status in {"SUCCESS", "FAILURE", "CANCELED"} else None
+
+        return str(until(status, 240))
+
+    def checks(self) -> dict[str, tuple[str, str] | None]:
+        """Return the status and the run of each check's latest result; None where the UI says *Not Evaluated*."""
+        found = self.ask(
+            """query ($keys: [AssetKeyInput!]) { assetNodes(assetKeys: $keys) { assetChecksOrError {
+                ... on AssetChecks { checks { name executionForLatestMaterialization { status runId } } } } } }""",
+            keys=[{"path": [name]} for name in TABLES],
+        )["assetNodes"]
+        latest = {
+            check["name"]: check["executionForLatestMaterialization"]
+            for node in found
+            for check in node["assetChecksOrError"]["checks"]
+        }
+        return {name: (one["status"], one["runId"]) if one else None for name, one in latest.items()}
+
+    def backfills(self) -> set[str]:
+        """Return the ids of all backfills."""
+        found = self.ask("{ partitionBackfillsOrError { ... on PartitionBackfills { results { id } } } }")
+        return {one["id"] for one in found["partitionBackfillsOrError"]["results"]}
 
     def backfill(self, days: list[date], assets: Sequence[str] = TABLES) -> str:
         """Launch a backfill as the Materialize dialog does, and return its id."""
@@ -126,19 +116,6 @@ class Dagster:
         )["reexecutePartitionBackfill"]
         assert answer["__typename"] == "LaunchBackfillSuccess", answer
         return str(answer["backfillId"])
-
-    def miss_a_tick(self, schedule: str) -> None:
-        """Make the daemon find a tick that it has missed, as if the schedule had been switched on a day ago."""
-        with DagsterInstance.from_config(str(self.home)) as instance:
-            [state] = [
-                state
-                for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
-                if state.instigator_name == schedule
-            ]
-            assert isinstance(state.instigator_data, ScheduleInstigatorData)
-            earlier = (state.instigator_data.start_timestamp or time.time()) - timedelta(days=1).total_seconds()
-            data = ScheduleInstigatorData(state.instigator_data.cron_schedule, earlier)
-            instance.update_instigator_state(state.with_data(data))
 
     def ended(self, backfill: str) -> dict[str, Any]:
         """Wait for a backfill's end, and return what its page shows."""
@@ -191,17 +168,59 @@ class Dagster:
         return {one["staleStatus"] for one in found}
 
 
-def make_run(folder: Path, port: int, **settings: str) -> Process:
-    """Start what `make run` starts, with the database and Dagster's home in a folder."""
-    environment = {
-        **os.environ,
-        "DAGSTER_HOME": str(folder / "home"),
-        "FIXTURES_DB": str(folder / "fixtures.duckdb"),
-        "FIXTURES_PROVIDER": "sample",
-        **settings,
-    }
-    arguments = ("-m", "fixtures_pipeline", "--port", str(port))
-    return Process(*arguments, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+class Dagster(Ui):
+    """A `dagster dev`."""
+
+    def __init__(self, home: Path, settings: Settings) -> None:
+        port = closed_port()
+        super().__init__(f"http://127.0.0.1:{port}")
+        self.home = home
+        home.mkdir()
+        (home / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
+        environment = {
+            **os.environ,
+            "DAGSTER_HOME": str(home),
+            "FIXTURES_PROVIDER": settings.provider,
+            "FIXTURES_API_URL": settings.api_url or "",
+            "FIXTURES_DB": str(settings.database),
+            "FIXTURES_START_DATE": settings.start_date.isoformat(),
+            "FIXTURES_REQUESTS_PER_SECOND": "1000",
+        }
+        with (home / "dev.log").open("w") as log:
+            arguments = ("-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port))
+            self._process = Process(*arguments, env=environment, stdout=log, stderr=subprocess.STDOUT)
+
+    def __enter__(self) -> "Dagster":
+        try:
+            until(self._is_up, 120)
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        with self._process:
+            os.killpg(self._process.pid, signal.SIGINT)
+            self._process.wait(30)
+
+    def _is_up(self) -> bool:
+        try:
+            return bool(self.ask("{ repositoriesOrError { ... on RepositoryConnection { nodes { name } } } }"))
+        except requests.RequestException:
+            return False
+
+    def miss_a_tick(self, schedule: str) -> None:
+        """Make the daemon find a tick that it has missed, as if the schedule had been switched on a day ago."""
+        with DagsterInstance.from_config(str(self.home)) as instance:
+            [state] = [
+                state
+                for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE)
+                if state.instigator_name == schedule
+            ]
+            assert isinstance(state.instigator_data, ScheduleInstigatorData)
+            earlier = (state.instigator_data.start_timestamp or time.time()) - timedelta(days=1).total_seconds()
+            data = ScheduleInstigatorData(state.instigator_data.cron_schedule, earlier)
+            instance.update_instigator_state(state.with_data(data))
 
 
 def loader(path: Path, first: date, count: int, rounds: int = 1, *copy: str) -> Process:

@@ -49,9 +49,9 @@ class TestTheWindow:
         assert choose_window(young, TODAY, behind=14) == (date(2025, 6, 14), date(2025, 6, 22))
 
     def test_is_what_a_free_plan_serves(self) -> None:
-        free = Settings.load(provider="api-football")
+        free = Settings.load(provider="api-football", api_key="a-key")
         assert choose_window(free, TODAY, behind=14) == (date(2025, 6, 14), date(2025, 6, 16))
 
     def test_of_another_plan_is_what_is_asked_for(self) -> None:
-        paid = Settings.load(provider="api-football", requests_per_day=7500)
+        paid = Settings.load(provider="api-football", api_key="a-key", requests_per_day=7500)
         assert choose_window(paid, TODAY, behind=2) == (date(2025, 6, 13), date(2025, 6, 22))

@@ -1,108 +1,88 @@
-"""`make run`: what it loads before it serves the UI, and the sentences with which it ends instead."""
+"""What can stand on the command line, and the sentences and exit codes of what cannot."""
 
+import os
 import signal
-import socket
-import time
-from datetime import UTC, date, datetime
-from itertools import takewhile
+import subprocess
+import sys
+from datetime import date, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
-from time_machine import TimeMachineFixture
 
-from fixtures_pipeline.__main__ import _missing_days
-from fixtures_pipeline.providers import PROVIDERS
-from fixtures_pipeline.settings import Settings
-from fixtures_pipeline.store.fixture_store import FixtureStore
-from fixtures_pipeline_tests.fault_server import FaultServer, closed_port
-from fixtures_pipeline_tests.processes import make_run, page_at, until
-from fixtures_pipeline_tests.stores import fail, table
+from fixtures_pipeline.__main__ import main
+from fixtures_pipeline.settings import PROJECT_ROOT
 
 
-class TestTheDaysThatItLoads:
-    """On 15 June 2025."""
-
-    @pytest.fixture(autouse=True)
-    def _today(self, time_machine: TimeMachineFixture) -> None:
-        time_machine.move_to(datetime(2025, 6, 15, 12, tzinfo=UTC))
-
-    def test_are_at_first_two_weeks_back_and_one_ahead(self, settings: Settings) -> None:
-        assert _missing_days(settings) == [(date(2025, 6, 1), date(2025, 6, 22))]
-
-    def test_begin_with_the_first_partition(self, settings: Settings) -> None:
-        young = settings.model_copy(update={"start_date": date(2025, 6, 13)})
-        assert _missing_days(young) == [(date(2025, 6, 13), date(2025, 6, 22))]
-
-    def test_leave_out_those_that_were_asked_for_before(self, settings: Settings) -> None:
-        fail(settings, date(2025, 6, 1), date(2025, 6, 15), date(2025, 6, 16))
-        assert _missing_days(settings) == [
-            (date(2025, 6, 2), date(2025, 6, 14)),
-            (date(2025, 6, 17), date(2025, 6, 22)),
-        ]
-
-    def test_are_all_of_them_after_a_load_that_was_ended_early(self, settings: Settings) -> None:
-        fail(settings, date(2025, 6, 15))
-        assert _missing_days(settings, again=True) == [(date(2025, 6, 1), date(2025, 6, 22))]
-
-    def test_are_those_that_a_free_plan_serves(self, settings: Settings) -> None:
-        free = Settings.load(provider="api-football", db=settings.database)
-        assert _missing_days(free) == [(date(2025, 6, 14), date(2025, 6, 16))]
+@pytest.fixture(autouse=True)
+def _no_signals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the test runner's signals alone."""
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
 
 
-def last_words(folder: Path, port: int, **settings: str) -> str:
-    """Return what it says when it ends at once with an error."""
-    with make_run(folder, port, **settings) as process:
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 1
-    return said
+def wrong(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Return what is said about wrong use."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    return capsys.readouterr().err
 
 
-def test_a_port_that_is_taken_is_one_sentence(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        said = last_words(tmp_path, port)
-    assert said == f"Port {port} on 127.0.0.1 cannot be used; choose another: make run PORT=3100\n"
+@pytest.mark.parametrize(
+    "days", ["2025-13", "2025-02-30", "March", "2025-03-01...", "1...2", "2025-03-01..2025-03-02", ""]
+)
+def test_what_names_no_days_is_told_what_does(capsys: pytest.CaptureFixture[str], days: str) -> None:
+    assert "is not a day (2025-03-01), a range of days (2025-03-01...2025-03-31)" in wrong(capsys, "load", days)
 
 
-def test_a_setting_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
-    said = last_words(tmp_path, closed_port(), FIXTURES_TIMEZONE="Mars/Olympus")
+def test_a_range_runs_forwards(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "2025-03-01 comes before 2025-03-31" in wrong(capsys, "load", "2025-03-31...2025-03-01")
+
+
+def test_days_that_cannot_be_loaded_name_the_setting(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "the first day is 2024-01-01 (FIXTURES_START_DATE" in wrong(capsys, "load", "2023-12")
+    later = date.today() + timedelta(days=40)  # noqa: DTZ011
+    assert "7 days after today (FIXTURES_DAYS_AHEAD" in wrong(capsys, "load", later.isoformat())
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "65536", "-1", "3000.5"])
+def test_a_port_is_a_number_in_reach(capsys: pytest.CaptureFixture[str], port: str) -> None:
+    assert "is not a port: a number from 1 to 65535" in wrong(capsys, f"--port={port}")
+
+
+@pytest.mark.parametrize("arguments", [(), ("load", "2025-03-01"), ("retry",), ("status",)])
+def test_a_setting_that_cannot_be_used_is_one_sentence(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FIXTURES_TIMEZONE", "Mars/Olympus")
+    assert main(arguments) == 2
+    said = capsys.readouterr().err
     assert said.startswith("FIXTURES_TIMEZONE cannot be used")
     assert len(said.splitlines()) == 1
 
 
-def test_a_database_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "fixtures.duckdb").write_text("no database at all, and long enough to be looked at" * 100)
-    said = last_words(tmp_path, closed_port())
-    assert "fixtures.duckdb cannot be used" in said
-    assert len(said.splitlines()) == 1
+def test_an_environment_that_was_copied_with_its_folder_does_not_touch_the_original(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "fixtures_pipeline").mkdir()
+    (tmp_path / "fixtures_pipeline" / "__main__.py").touch()
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / ".venv"))
+    monkeypatch.setenv("FIXTURES_DB", str(tmp_path / "fixtures.duckdb"))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    monkeypatch.chdir("/")
+    assert main(["status"]) == 2
+    assert f"finds the project in {PROJECT_ROOT}. Start this in {tmp_path}" in capsys.readouterr().err
+    monkeypatch.chdir(PROJECT_ROOT)
+    assert main(["status"]) == 0, "whoever is in a folder means the project there"
 
 
-def test_ctrl_c_ends_a_load_without_a_word_and_the_next_start_does_it_again(api: FaultServer, tmp_path: Path) -> None:
-    api.plan_any(lambda exchange: exchange.idle())
-    with make_run(tmp_path, closed_port(), FIXTURES_PROVIDER="sofascore", FIXTURES_API_URL=api.url) as process:
-        while not api.requests:
-            assert process.poll() is None
-            time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert [line.split(" ")[0] for line in said.splitlines()] == ["Loading"]
-    assert (tmp_path / "home" / "unfinished").exists()
-
-
-@pytest.mark.slow
-def test_from_nothing_to_a_served_page_and_the_end_by_ctrl_c(tmp_path: Path) -> None:
-    port = closed_port()
-    with make_run(tmp_path, port) as process:
-        assert process.stderr is not None
-        serving = f"Serving the UI on http://127.0.0.1:{port} until Ctrl-C.\n"
-        said = list(takewhile(lambda line: line != serving, process.stderr))
-        # The days that fail are meant to.
-        assert [said[0].split(" ")[0], *("WARNING" in line for line in said[1:])] == ["Loading", *[True] * 5]
-        store = FixtureStore(tmp_path / "fixtures.duckdb", PROVIDERS["sample"], ZoneInfo("UTC"))
-        assert len(table(store, "fixture_days")) + len(table(store, "fixture_errors")) == 22
-        assert "dagster_webserver_version" in until(lambda: page_at(f"http://127.0.0.1:{port}/server_info"), 120)
-        process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
-    assert process.returncode == 0
+def test_help_names_the_commands_and_the_exit_codes() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "fixtures_pipeline", "--help"],
+        cwd=PROJECT_ROOT,
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for word in ("load", "retry", "status", "--port", "exit codes"):
+        assert word in done.stdout

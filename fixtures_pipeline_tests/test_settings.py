@@ -1,5 +1,6 @@
 """A setting with a bad value stops the start with one sentence that names it."""
 
+import os
 import subprocess
 import sys
 from functools import cached_property
@@ -9,7 +10,8 @@ import pytest
 from pydantic import SecretStr
 
 from fixtures_pipeline.errors import SettingsError
-from fixtures_pipeline.settings import PROJECT_ROOT, Settings
+from fixtures_pipeline.providers import PROVIDERS
+from fixtures_pipeline.settings import PROJECT_ROOT, Settings, freeze_environment
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,8 @@ from fixtures_pipeline.settings import PROJECT_ROOT, Settings
         ("FIXTURES_API_KEY_HEADER", "X Key"),
         ("FIXTURES_START_DATE", "yesterday"),
         ("FIXTURES_START_DATE", "2999-01-01"),
+        ("FIXTURES_DAYS_AHEAD", "-1"),
+        ("FIXTURES_DAYS_AHEAD", "61"),
         ("FIXTURES_TIMEZONE", "Mars/Olympus"),
         ("FIXTURES_REQUESTS_PER_SECOND", "0"),
         ("FIXTURES_CONCURRENCY", "0"),
@@ -70,7 +74,45 @@ def test_without_any_setting_the_sample_provider_is_used() -> None:
 
 
 def test_each_provider_has_a_database_of_its_own() -> None:
-    assert Settings.load(provider="football-data").database.name == "football-data.duckdb"
+    assert Settings.load(provider="football-data", api_key="c0ffee-secret").database.name == "football-data.duckdb"
+
+
+@pytest.mark.parametrize("provider", [name for name, provider in PROVIDERS.items() if provider.key_header])
+@pytest.mark.parametrize("api_url", [None, "http://127.0.0.1:8000"])
+def test_a_provider_that_wants_a_key_does_not_start_without_one(provider: str, api_url: str | None) -> None:
+    with pytest.raises(SettingsError, match="FIXTURES_API_KEY must be set: "):
+        Settings.load(provider=provider, api_url=api_url)
+    assert Settings.load(provider=provider, api_url=api_url, api_key="c0ffee-secret").provider == provider
+
+
+def test_a_day_in_another_form_is_told_the_right_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FIXTURES_START_DATE", "01.01.2024")
+    with pytest.raises(SettingsError, match="FIXTURES_START_DATE cannot be used: a day is written YYYY-MM-DD"):
+        Settings.load()
+
+
+def test_a_frozen_environment_keeps_the_settings_whatever_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process with it has the values of now: of the environment first, then of `.env`, then the defaults."""
+    env_file = tmp_path / ".env"
+    monkeypatch.setitem(Settings.model_config, "env_file", env_file)
+    env_file.write_text(
+        "FIXTURES_TIMEZONE=Europe/Istanbul\nFIXTURES_CONCURRENCY=2\nFIXTURES_API_KEY=c0ffee-secret\nOTHER=1\n"
+    )
+    monkeypatch.setenv("FIXTURES_CONCURRENCY", "3")
+    monkeypatch.setenv("FIXTURES_TIMEZONE", "")
+    before = Settings.load()
+    frozen = freeze_environment()
+    assert "OTHER" not in frozen
+    env_file.write_text("FIXTURES_TIMEZONE=Asia/Tokyo\nFIXTURES_DAYS_AHEAD=60\nFIXTURES_NONSENSE=1\n")
+    for name in [name for name in os.environ if name.startswith("FIXTURES_")]:
+        monkeypatch.delenv(name)
+    for name, value in frozen.items():
+        monkeypatch.setenv(name, value)
+    assert Settings.load() == before
+    assert (before.timezone, before.concurrency, before.days_ahead) == ("Europe/Istanbul", 3, 7)
+    assert freeze_environment() == frozen
 
 
 def test_a_copy_with_other_values_keeps_nothing_that_followed_from_the_old_ones(tmp_path: Path) -> None:
@@ -83,6 +125,7 @@ def test_a_copy_with_other_values_keeps_nothing_that_followed_from_the_old_ones(
     before = follow(old)
     values = {
         "provider": "football-data",
+        "api_key": SecretStr("a-key"),
         "db": tmp_path / "other.duckdb",
         "timezone": "Europe/Istanbul",
         "snapshot": tmp_path / "copy.duckdb",
