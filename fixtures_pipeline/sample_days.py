@@ -3,12 +3,15 @@
 Clubs, competitions and results are made up from the date alone, so every day is the same whenever and wherever it is
 asked for. The shape, the window and the traps are those of Sofascore's real answers. Serving them, and the days that
 fail, belong to `sample_api`.
+
+Every competition has twenty clubs of its own, and three rounds a week in which each of them plays once: one from Monday
+to Thursday, one on Friday and Sunday, one on Saturday.
 """
 
 import json
 import random
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 #: An answer lists events from 14 hours before its day begins to 36 hours after, as Sofascore's did.
@@ -26,14 +29,36 @@ _COUNTRIES = (
     ("Lakonia", "LK", "\u0644\u0627\u0643\u0648\u0646\u064a\u0627"),
     ("Vietmark", "VM", "\u0641\u064a\u062a\u0645\u0627\u0631\u0643"),
 )
-_LEAGUES = ("Premier Division", " Premier Division", "Second Division", "Cup", "Women's League", "U19 League")
 _TOWNS = (
-    "\u00c7amova", "I\u011fd\u0131rl\u0131", "\u015eenk\u00f6y", "Norheim", "Elbridge", "Vesterby",
-    "Santa Rosina", "Ph\u00fa S\u01a1n", "G\u0259nc\u0259k", "Ostrava Nova", "Kalmaros", "Dunwick",
-    "Almereia", "Tor de Vale", "Hy\u00f6d\u00f6n", "Be\u0301lova", "Quimbar", "Rivalta", "Skj\u00e6rvik",
-    "Zlatograd", "Mirandela Nova", "Port Aster", "Yenih\u0259y", "Lochmore",
+    ("Norheim", "Elbridge", "Vesterby", "Skjærvik", "Dunwick",
+     "Lochmore", "Port Aster", "Fjellhavn", "Ashcombe", "Tarnby"),
+    ("Ostrava Nova", "Zlatograd", "Be\u0301lova", "Mirograd", "Lipovice",
+     "Drahov", "Želin", "Kostelka", "Vranik", "Sobota"),
+    ("Çamova", "I\u011fd\u0131rl\u0131", "Şenköy", "Gəncək", "Yenihəy",
+     "Ağbulut", "Üçkuyu", "Dereyurt", "Gölbaşak", "Kara\u0131rmak"),
+    ("Santa Rosina", "Rivalta", "Tor de Vale", "Mirandela Nova", "Quimbar",
+     "Almereia", "São Brento", "Pedraluz", "Vila Cortês", "Aldearés"),
+    ("Kalmaros", "Palioros", "Hyödön", "Thalassa", "Argyri",
+     "Melitos", "Xeronisi", "Kastrella", "Drosia", "Pyrgaki"),
+    ("Phú Sơn", "Bình Lạc", "Hưng Trà", "Sông Lam", "Đồi Cao",
+     "Thanh Khe", "An Lộc", "Mỹ Hòa", "Vĩnh Đông", "Tam Bình"),
 )  # fmt: skip
 _CLUBS = ("United", "FC", "Athletic", "SK", "1907", "Rovers", "Spor", "  City")
+#: Competitions of each country: their names, which twenty of the country's sixty clubs play there, and with which side.
+_LEAGUES = (
+    ("Premier Division", 0, ""),
+    (" First Division", 1, ""),
+    ("Second Division", 0, " II"),
+    ("Cup", 2, ""),
+    ("Women's League", 0, " Women"),
+    ("U19 League", 0, " U19"),
+)
+_CUP, _WOMEN = 3, 4
+#: The competition without a `uniqueTournament`: its own id and name are read, and the name begins with a blank.
+_NOT_UNIQUE = 1041
+_SIZE = 20
+#: The rounds of a week: how a round's matches spread over its weekdays.
+_ROUNDS = ({0: 70, 1: 80, 2: 110, 3: 90}, {4: 100, 6: 260}, {5: 1})
 
 
 def day_body(day: date, now: datetime, own: int | None = None) -> bytes:
@@ -63,11 +88,22 @@ class _Event(NamedTuple):
     text: str
 
 
+class _Match(NamedTuple):
+    """Two clubs, which are numbered from the first competition's first to the last one's twentieth."""
+
+    home: int
+    away: int
+
+
 def _list_events(day: date, now: datetime | None) -> list[_Event]:
-    stayed = [_make_event(day, number, now) for number in range(_count_events(day)) if not _has_moved(day, number, now)]
     origin = day - _MOVED_BY
+    stayed = [
+        _make_event(day, number, match, now) for number, match in _list_matches(day) if not _has_moved(day, number, now)
+    ]
     arrived = [
-        _make_event(origin, number, now) for number in range(_count_events(origin)) if _has_moved(origin, number, now)
+        _make_event(origin, number, match, now)
+        for number, match in _list_matches(origin)
+        if _has_moved(origin, number, now)
     ]
     return stayed + arrived
 
@@ -84,37 +120,91 @@ def _list_past_events(day: date) -> list[_Event]:
     return _list_events(day, None)
 
 
-def _count_events(day: date) -> int:
-    """Return how many events a day has: most at weekends, hardly any around Christmas."""
-    dice = random.Random(day.toordinal())  # noqa: S311 - made-up football, no secrets
-    if (day.month, day.day) in {(12, 24), (12, 25), (12, 26)}:
-        return dice.randint(18, 26)
-    weekday = (70, 80, 110, 90, 110, 330, 280)[day.weekday()]
-    return round(weekday * dice.uniform(0.75, 1.15))
+@lru_cache(maxsize=64)
+def _list_matches(day: date) -> list[tuple[int, _Match]]:
+    """Return the numbers and matches of a day, without those of clubs that may play a moved match on it."""
+    origin = day - _MOVED_BY
+    moved = [match for number, match in enumerate(_plan_day(origin)) if _has_moved(origin, number, None)]
+    busy = {club for match in moved for club in match}
+    return [(number, match) for number, match in enumerate(_plan_day(day)) if busy.isdisjoint(match)]
 
 
-def _make_event(day: date, number: int, now: datetime | None) -> _Event:
+def _plan_day(day: date) -> list[_Match]:
+    """Return the matches that are planned for a day: most on Saturday, hardly any around Christmas."""
+    week, weekday = _find_week(day)
+    planned = _plan_week(week)[weekday]
+    return planned[: 18 + day.toordinal() % 9] if (day.month, day.day) in {(12, 24), (12, 25), (12, 26)} else planned
+
+
+@lru_cache(maxsize=16)
+def _plan_week(week: int) -> list[list[_Match]]:
+    """Return what is planned for each day of a week, Monday first."""
+    dice = random.Random(week)  # noqa: S311 - made-up football, no secrets
+    planned: list[list[_Match]] = [[] for _ in range(7)]
+    for part, shares in enumerate(_ROUNDS):
+        for competition in range(len(_COUNTRIES) * len(_LEAGUES)):
+            matches = _pair_clubs(competition, len(_ROUNDS) * week + part)
+            # No day of the round is without the competition.
+            days = [*shares, *dice.choices(list(shares), list(shares.values()), k=len(matches) - len(shares))]
+            dice.shuffle(days)
+            for weekday, match in zip(days, matches, strict=True):
+                planned[weekday].append(match)
+    for matches in planned:
+        dice.shuffle(matches)
+    return planned
+
+
+def _pair_clubs(competition: int, number: int) -> list[_Match]:
+    """Return the matches of a competition's round.
+
+    One club stays, the others move on around it by a seat each round, and those that face each other play: everybody
+    meets everybody in 19 rounds, and in the next 19 once more at the other's ground.
+    """
+    seats = _SIZE - 1
+    turn = (number + competition) % seats
+    facing = [(turn, seats), *(((turn + n) % seats, (turn - n) % seats) for n in range(1, _SIZE // 2))]
+    first = competition * _SIZE
+    return [
+        _Match(first + one, first + other) if number % 2 else _Match(first + other, first + one)
+        for one, other in facing
+    ]
+
+
+def _number_round(day: date) -> int:
+    """Return the number of a day's round within the year."""
+    week, weekday = _find_week(day)
+    [part] = [part for part, shares in enumerate(_ROUNDS) if weekday in shares]
+    return 1 + len(_ROUNDS) * (week - _find_week(day.replace(month=1, day=1))[0]) + part
+
+
+def _find_week(day: date) -> tuple[int, int]:
+    """Return which week a day is in, and which day of it, Monday being 0."""
+    return divmod(day.toordinal() - 1, 7)
+
+
+def _make_event(day: date, number: int, match: _Match, now: datetime | None) -> _Event:
     """Make up the event with this number on a day, as it is at `now` (None: long afterwards)."""
     dice = random.Random(day.toordinal() * 10_000 + number)  # noqa: S311 - made-up football, no secrets
     start = datetime.combine(day, time(), UTC) + timedelta(minutes=15 * dice.choice(_SLOTS))
     if _has_moved(day, number, now):
         start += _MOVED_BY
-    country, league = dice.randrange(len(_COUNTRIES)), dice.randrange(len(_LEAGUES))
+    home, away = match
+    country, league = divmod(home // _SIZE, len(_LEAGUES))
+    name = _LEAGUES[league][0].strip()
     competition = 1000 + 10 * country + league
-    home, away = dice.sample(range(len(_TOWNS) * len(_CLUBS)), 2)
     kind = dice.random()
-    goals = [dice.choice((0, 0, 1, 1, 1, 2, 2, 3, 4)) for _ in range(2)]
+    goals = [dice.choice((0, 0, 1, 1, 1, 2, 2, 3, 4)), dice.choice((0, 0, 0, 1, 1, 1, 2, 2, 3))]
     event: dict[str, Any] = {
-        "tournament": _make_tournament(competition, _LEAGUES[league], dice),
+        "tournament": _make_tournament(country, league),
         "season": {
-            "name": f"{_LEAGUES[league].strip()} {day.year}",
+            "name": f"{name} {day.year}",
             "year": f"{day.year}{' ' * (number % 40 == 0)}",
             "editor": False,
             "id": competition * 100 + day.year % 100,
         },
         "customId": f"{min(home, away):x}x{max(home, away):x}",
-        "homeTeam": _make_team(home, _COUNTRIES[country][1], dice),
-        "awayTeam": _make_team(away, _COUNTRIES[country][1], dice),
+        "homeTeam": _make_team(home),
+        "awayTeam": _make_team(away),
         "homeScore": {},
         "awayScore": {},
         "time": {},
@@ -129,7 +219,7 @@ def _make_event(day: date, number: int, now: datetime | None) -> _Event:
         "isEditor": False,
     }
     if dice.random() > 0.07:
-        event["roundInfo"] = {"round": 1 + day.timetuple().tm_yday // 8}
+        event["roundInfo"] = {"round": _number_round(day)}
     if now is not None and start > now:
         event["status"] = {"code": 0, "description": "Not started", "type": "notstarted"}
         if kind < 0.03:
@@ -141,7 +231,7 @@ def _make_event(day: date, number: int, now: datetime | None) -> _Event:
             event["status"] |= {"code": 7, "description": "2nd half"}
         _score(event, [goal // 2 for goal in goals])
     else:
-        _finish(event, goals, kind, dice)
+        _finish(event, goals, kind, dice, is_cup=league == _CUP)
     return _Event(start, competition, json.dumps(event, ensure_ascii=False, separators=(",", ":")))
 
 
@@ -149,8 +239,8 @@ def _make_event(day: date, number: int, now: datetime | None) -> _Event:
 _SLOTS = (*range(0, 96, 4), *range(44, 84), *range(52, 80), 56, 60, 64, 72, 74, 76)
 
 
-def _finish(event: dict[str, Any], goals: list[int], kind: float, dice: random.Random) -> None:
-    """Give an event its end: mostly a result, now and then something else."""
+def _finish(event: dict[str, Any], goals: list[int], kind: float, dice: random.Random, *, is_cup: bool) -> None:
+    """Give an event its end: mostly a result, now and then something else; extra time only in a cup."""
     for limit, code, description, word in (
         (0.03, 60, "Postponed", "postponed"),
         (0.034, 70, "Canceled", "canceled"),
@@ -165,16 +255,16 @@ def _finish(event: dict[str, Any], goals: list[int], kind: float, dice: random.R
         event["status"] = {"code": 91, "description": "Walkover", "type": "finished"}
         event["isAwarded"] = True
         _score(event, [3, 0], winner=1)
-    elif kind < 0.055:
+    elif is_cup and kind < 0.14:
         shoot_out = dice.choice(([5, 4], [3, 5], [4, 2]))
         event["status"] = {"code": 120, "description": "AP", "type": "finished"}
         _score(event, [1, 1], winner=1 + (shoot_out[1] > shoot_out[0]))
         for side, kicks in zip(("homeScore", "awayScore"), shoot_out, strict=True):
             event[side] |= {"penalties": kicks, "current": 1 + kicks}
-            if kind < 0.0395:
+            if kind < 0.042:
                 # Recorded answers have these: a display below zero, then current is without the shoot-out.
                 event[side] |= {"display": 1 - kicks, "current": 1}
-    elif kind < 0.062:
+    elif is_cup and kind < 0.18:
         event["status"] = {"code": 110, "description": "AET", "type": "finished"}
         _score(event, [goals[0] + 1, goals[0]], winner=1)
     else:
@@ -192,30 +282,33 @@ def _score(event: dict[str, Any], goals: list[int], winner: int | None = None) -
         event["winnerCode"] = winner
 
 
-def _make_tournament(competition: int, league: str, dice: random.Random) -> dict[str, Any]:
-    country, code, arabic = _COUNTRIES[(competition - 1000) // 10]
+@cache
+def _make_tournament(country: int, league: int) -> dict[str, Any]:
+    country_name, code, arabic = _COUNTRIES[country]
+    name = _LEAGUES[league][0]
+    competition = 1000 + 10 * country + league
     category = {
-        "name": country,
-        "slug": country.lower(),
+        "name": country_name,
+        "slug": country_name.lower(),
         "sport": {"name": "Football", "slug": "football", "id": 1},
         "id": competition // 10,
-        "country": {"alpha2": code, "name": country, "slug": country.lower()},
-        "flag": country.lower(),
+        "country": {"alpha2": code, "name": country_name, "slug": country_name.lower()},
+        "flag": country_name.lower(),
         "alpha2": code,
         "fieldTranslations": {"nameTranslation": {"ar": arabic}, "shortNameTranslation": {}},
     }
     tournament: dict[str, Any] = {
         "priority": competition % 997,
-        "name": league,
-        "slug": league.strip().lower(),
+        "name": name,
+        "slug": name.strip().lower(),
         "category": category,
         "isGroup": False,
         "id": competition * 7,
     }
-    if dice.random() > 0.01:
+    if competition != _NOT_UNIQUE:
         tournament["uniqueTournament"] = {
-            "name": f"{country} {league.strip()}",
-            "slug": league.strip().lower(),
+            "name": f"{country_name} {name.strip()}",
+            "slug": name.strip().lower(),
             "category": category,
             "userCount": competition * 13,
             "id": competition,
@@ -227,12 +320,18 @@ def _make_tournament(competition: int, league: str, dice: random.Random) -> dict
     return tournament
 
 
-def _make_team(number: int, code: str, dice: random.Random) -> dict[str, Any]:
-    town, club = _TOWNS[number % len(_TOWNS)], _CLUBS[number // len(_TOWNS)]
+@cache
+def _make_team(number: int) -> dict[str, Any]:
+    country, league = divmod(number // _SIZE, len(_LEAGUES))
+    code, towns = _COUNTRIES[country][1], _TOWNS[country]
+    _, twenty, side = _LEAGUES[league]
+    rank, place = divmod(twenty * _SIZE + number % _SIZE, len(towns))
+    # Each town begins with another word, so that a competition has them all.
+    town, club = towns[place], _CLUBS[(rank + place + country) % len(_CLUBS)]
     team: dict[str, Any] = {
-        "name": f"{town} {club}",
+        "name": f"{town} {club}{side}",
         "slug": _slug(number),
-        "gender": "F" if number % 9 == 0 else "M",
+        "gender": "F" if league == _WOMEN else "M",
         "sport": {"name": "Football", "slug": "football", "id": 1},
         "userCount": number * 31,
         "nameCode": town[:3].upper(),
@@ -253,7 +352,7 @@ def _make_team(number: int, code: str, dice: random.Random) -> dict[str, Any]:
             "shortNameTranslation": {},
         },
     }
-    if dice.random() > 0.06:
+    if number % 17:
         team["shortName"] = f"{town}{' ' * (number % 30 == 0)}"
     return team
 
