@@ -6,7 +6,7 @@ BIN := .venv/bin
 TESTS ?= test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-ui screenshots bench check lock clean
+.PHONY: help run test test-all test-ui screenshots bench check lock clean clean-data
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -40,14 +40,17 @@ check: .venv/dev ## Lint, format, types, imports, definitions and tests
 	$(MAKE) $(TESTS)
 
 lock: .venv/dev ## Re-resolve the dependencies
-	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-strip-extras \
-		--no-header pyproject.toml -o requirements.lock
+		--no-header pyproject.toml --group build -o requirements.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-strip-extras \
-		--no-header -c requirements.lock pyproject.toml --group dev -o requirements-dev.lock
+		--no-header -c requirements.lock pyproject.toml --group build --group dev -o requirements-dev.lock
 
-clean: ## Remove the environment and data/, with everything that was loaded
-	rm -rf .venv data
+clean: ## Remove the environment
+	rm -rf .venv
+
+clean-data: ## Remove everything that was loaded into data/; asks first
+	@printf 'Delete data/ with everything that was loaded into it, and the record of it? [y/N] '; read -r answer; \
+		[ "$$answer" = y ] && rm -rf data || echo "Nothing was deleted."
 
 # The stamps: packages are installed again when a lock file changes.
 .venv/bin/python:
@@ -56,7 +59,7 @@ clean: ## Remove the environment and data/, with everything that was loaded
 
 .venv/run: requirements.lock pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-index --no-build-isolation --no-deps -e .
 	@touch $@
 
 .venv/dev: requirements-dev.lock .venv/run
