@@ -66,12 +66,11 @@ def test_the_described_columns_are_those_that_the_migrations_make(tmp_path: Path
 
 def test_every_check_is_described_with_its_severity() -> None:
     described = {row[0].strip("`"): row for row in rows(text("docs/checks.md"))}
-    assert set(described) == {rule.name for rule in RULES} | {"day_loaded", "real_provider"}
+    assert set(described) == {rule.name for rule in RULES} | {"day_loaded"}
     for rule in RULES:
         assert described[rule.name][1:3] == [f"`{rule.asset}`", rule.severity]
         assert described[rule.name][4:6] == [rule.sentence, rule.remedy]
     assert described["day_loaded"][1:3] == ["`fixture_days`", "ERROR"]
-    assert described["real_provider"][1:3] == ["`fixture_days`", "WARN"]
 
 
 @pytest.mark.parametrize("name", ["docs/errors.md", "README.md"])
