@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -241,14 +241,16 @@ class Fetcher:
         if (no_turn := self._turns.wait(self._stop)) is not None:
             return self._examiner.examine_broken(day, no_turn, len(begun))
         begun.append(time.monotonic())
+        fetched_at = datetime.now(UTC)
         request = self._provider.request(day, str(self._zone))
         answer = self._client.get(request.path, request.query)
         if isinstance(answer, Broken):
-            return self._examiner.examine_broken(day, answer, len(begun))
-        attempt = self._examiner.examine_answer(day, answer, request.query)
-        # A server that wants to be left alone for a while means all requests, not only those for this day.
-        self._turns.hold(attempt.pause)
-        return attempt
+            attempt = self._examiner.examine_broken(day, answer, len(begun))
+        else:
+            attempt = self._examiner.examine_answer(day, answer, request.query)
+            # A server that wants to be left alone for a while means all requests, not only those for this day.
+            self._turns.hold(attempt.pause)
+        return replace(attempt, outcome=replace(attempt.outcome, fetched_at=fetched_at))
 
 
 def _measure(outcome: Outcome) -> int:

@@ -28,6 +28,7 @@ class DayLoaded:
         in_progress: Whether some event of the day itself can still change.
         size: Bytes of the answer as it came, unpacked.
         elapsed_ms: From the first request for the day to its last byte, retries and pauses included.
+        fetched_at: When the answer was asked for: what it tells is at least as recent. None: just now.
     """
 
     day: date
@@ -36,6 +37,7 @@ class DayLoaded:
     in_progress: bool
     size: int = 0
     elapsed_ms: int = 0
+    fetched_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,7 @@ class DayFailed:
         elapsed_ms: From the first request for the day to giving up, retries and pauses included.
         retry_at: Not worth asking before this; `NEVER` for a day that asking again cannot help; None if unknown.
         asked: Whether a request was sent for the day; one that was not asked for has not failed once more.
+        fetched_at: When the day was asked for. None: just now.
     """
 
     day: date
@@ -65,6 +68,7 @@ class DayFailed:
     elapsed_ms: int = 0
     retry_at: datetime | None = None
     asked: bool = True
+    fetched_at: datetime | None = None
 
 
 Outcome = DayLoaded | DayFailed
@@ -117,6 +121,27 @@ class DayState:
 
 
 @dataclass(frozen=True, slots=True)
+class DayFixtures:
+    """A day's rows in `fixtures`, made from its stored answer.
+
+    Attributes:
+        state: What the database holds for the day now.
+        version: Hash of the rows, the same whenever the rows are.
+        changes: Values of the day's events that changed: rows that were added to `fixture_changes`.
+        total: Rows in `fixtures` in all.
+        first: The first of them by kickoff, for people to look at.
+        competitions: How many of them each competition has, the largest first.
+    """
+
+    state: DayState
+    version: str
+    changes: int = 0
+    total: int = 0
+    first: Sequence[Mapping[str, str | None]] = ()
+    competitions: Sequence[Mapping[str, str | int | None]] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Stored:
     """What became of one day's outcome in the database.
 
@@ -125,23 +150,28 @@ class Stored:
         state: What the database holds for the day now.
         before: The day's error row before this outcome; None if it had none.
         days_version: Hash of the day's stored answer; None for a day that failed.
-        fixtures_version: Hash of the day's rows in `fixtures`; None for a day that failed.
+        fixtures: Its rows in `fixtures`; None for a day that failed.
         rows: Rows of each of the three tables of days in all, after the transaction.
-        first_fixtures: The day's first fixtures by kickoff, for people to look at; none for a day that failed.
+        stale: Whether a newer answer was stored already, so that this outcome changed nothing but the log.
     """
 
     outcome: Outcome
     state: DayState
     before: OpenError | None = None
     days_version: str | None = None
-    fixtures_version: str | None = None
+    fixtures: DayFixtures | None = None
     rows: Mapping[str, int] = field(default_factory=dict)
-    first_fixtures: Sequence[Mapping[str, str | None]] = ()
+    stale: bool = False
 
     @property
     def day(self) -> date:
         """The day."""
         return self.outcome.day
+
+    @property
+    def fixtures_version(self) -> str | None:
+        """Hash of the day's rows in `fixtures`; None for a day that failed."""
+        return self.fixtures.version if self.fixtures else None
 
     @property
     def attempts(self) -> int:
@@ -150,5 +180,5 @@ class Stored:
 
     @property
     def healed(self) -> bool:
-        """Whether the day loaded and had an error row before."""
-        return isinstance(self.outcome, DayLoaded) and self.before is not None
+        """Whether the day loaded and had an error row before, which is gone."""
+        return isinstance(self.outcome, DayLoaded) and self.before is not None and self.state.error is None

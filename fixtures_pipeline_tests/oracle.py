@@ -1,12 +1,12 @@
 """The rules of the tables, told once more in plain Python: what the store must hold, independent of its SQL."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from fixtures_pipeline.store.fixture_store import FixtureStore
-from fixtures_pipeline_tests.stores import tables
+from fixtures_pipeline_tests.stores import table, tables
 
 _STATUS = {
     "notstarted": "scheduled",
@@ -88,17 +88,20 @@ def fixture_of(event: dict[str, Any]) -> dict[str, Any]:
 
 def assert_rules(store: FixtureStore) -> None:
     """Assert the rules that hold after every commit, for a store of Sofascore days in UTC."""
-    answers, errors, fixtures, log = tables(store, "fixture_days", "fixture_errors", "fixtures", "load_log")
+    answers, errors, fixtures, log, changes = tables(
+        store, "fixture_days", "fixture_errors", "fixtures", "load_log", "fixture_changes"
+    )
     days = {row["date"]: row for row in answers}
-    latest = {row["date"]: row["outcome"] for row in sorted(log, key=lambda row: row["at"])}
+    attempts = [row for row in sorted(log, key=lambda row: row["at"]) if row["outcome"] != "stale"]
+    latest = {row["date"]: row["outcome"] for row in attempts}
 
     # 1. A day that was just fetched is loaded and has no error row, or has exactly one.
     assert len({row["date"] for row in errors}) == len(errors)
     assert {day for day, outcome in latest.items() if outcome == "failed"} == {row["date"] for row in errors}
     assert {day for day, outcome in latest.items() if outcome == "loaded"} <= set(days)
 
-    # 3. An event is there once, and belongs to the latest loaded of the days on which it kicks off. Without a kickoff
-    # it belongs to the first of the days that list it: tests load all of them within a day.
+    # 3. An event is there once, and belongs to the latest fetched of the days on which it kicks off. Without a kickoff
+    # it belongs to the first of the days that list it: tests fetch all of them within a day.
     owners = {row["event_id"]: row["date"] for row in fixtures}
     assert len(owners) == len(fixtures)
     claims: dict[int, list[tuple[bool, datetime, date]]] = {}
@@ -106,7 +109,7 @@ def assert_rules(store: FixtureStore) -> None:
         listed = json.loads(row["data"])
         assert row["count"] == len(listed)
         for event in own_events(listed, day):
-            claims.setdefault(event["id"], []).append((kickoff_of(event) is not None, row["updated_at"], day))
+            claims.setdefault(event["id"], []).append((kickoff_of(event) is not None, row["fetched_at"], day))
     expected = {}
     for number, claiming in claims.items():
         dated = [(at, day) for has_kickoff, at, day in claiming if has_kickoff]
@@ -114,3 +117,50 @@ def assert_rules(store: FixtureStore) -> None:
 
     # 2. So `fixtures` holds exactly what the stored answers list for their own day.
     assert owners == expected
+
+    # 5. Every change leads from what the one before it left, and the last one to what stands now.
+    now = {row["event_id"]: row for row in read_fixtures(store)}
+    left: dict[tuple[int, str], str | None] = {}
+    times = {row["event_id"]: row["created_at"] for row in fixtures}
+    for change in sorted(changes, key=lambda row: row["changed_at"]):
+        value = change["event_id"], change["field"]
+        assert left.get(value, change["before"]) == change["before"] != change["after"]
+        left[value] = change["after"]
+        times[change["event_id"]] = change["changed_at"]
+    assert left == {(number, name): now.get(number, {}).get(name) for number, name in left}
+    assert {number: at for number, at in times.items() if number in now} == {
+        row["event_id"]: row["updated_at"] for row in fixtures
+    }
+
+
+def read_fixtures(store: FixtureStore) -> list[dict[str, Any]]:
+    """Return the rows of `fixtures`, each value as the text that `fixture_changes` has of it."""
+    return table(store, "fixtures", "COLUMNS(* EXCLUDE (event_id))::VARCHAR, event_id")
+
+
+def go_back(
+    fixtures: Iterable[Mapping[str, Any]], changes: Iterable[Mapping[str, Any]], moment: datetime
+) -> dict[int, dict[str, Any]]:
+    """Return what `fixtures` held at a moment, by event: the changes since then are undone.
+
+    Args:
+        fixtures: What it holds now, as `read_fixtures` gives it.
+        changes: The rows of `fixture_changes`.
+        moment: When.
+    """
+    rows = {row["event_id"]: {**row, "updated_at": None} for row in fixtures}
+    latest: dict[int, datetime] = {}
+    for change in sorted(changes, key=lambda change: change["changed_at"], reverse=True):
+        number = change["event_id"]
+        if change["changed_at"] > moment:
+            rows.setdefault(number, {"event_id": number})[change["field"]] = change["before"]
+        else:
+            latest.setdefault(number, change["changed_at"])
+    there = {}
+    for number, row in rows.items():
+        if row["date"] is not None and datetime.fromisoformat(row["created_at"]) <= moment:
+            row["updated_at"] = max(
+                datetime.fromisoformat(row["created_at"]), latest.get(number, moment.min.replace(tzinfo=UTC))
+            )
+            there[number] = {name: value for name, value in row.items() if value is not None}
+    return there

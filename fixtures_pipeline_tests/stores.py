@@ -23,7 +23,9 @@ UTC = ZoneInfo("UTC")
 SOFASCORE = PROVIDERS["sofascore"]
 
 #: All tables of a file: those of `COLUMNS`, and what the store keeps for itself.
-TABLES = ("fixture_days", "fixtures", "fixture_errors", "load_log", "superseded_fixtures", "store_info")
+TABLES = (
+    "fixture_days", "fixtures", "fixture_errors", "fixture_changes", "load_log", "superseded_fixtures", "store_info"
+)  # fmt: skip
 
 
 def store_at(

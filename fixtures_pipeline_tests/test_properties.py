@@ -23,7 +23,7 @@ from fixtures_pipeline_tests.answers import BODIES
 from fixtures_pipeline_tests.conftest import Judged, MakeStore
 from fixtures_pipeline_tests.days import MONDAY, failure
 from fixtures_pipeline_tests.fault_server import body_of, event, good_body, noon
-from fixtures_pipeline_tests.oracle import assert_rules
+from fixtures_pipeline_tests.oracle import assert_rules, go_back, read_fixtures
 from fixtures_pipeline_tests.stores import SOFASCORE, empty, events, kept_open, query, table, tables
 from fixtures_pipeline_tests.stores import UTC as ZONE
 from fixtures_pipeline_tests.strategies import (
@@ -151,12 +151,62 @@ def test_loading_a_history_twice_equals_loading_it_once(
                 session.put([outcome])
                 assert_rules(session)
         return [
-            table(session, "fixture_days", "* EXCLUDE (created_at, updated_at)"),
-            table(session, "fixtures", "* EXCLUDE (updated_at)"),
+            table(session, "fixture_days", "* EXCLUDE (created_at, updated_at, fetched_at)"),
+            table(session, "fixtures", "* EXCLUDE (updated_at, created_at)"),
             table(session, "fixture_errors", "data_id, error_type, error_message"),
+            [
+                row
+                for row in table(session, "fixture_changes", "event_id, date, field, before, after")
+                if row["field"] != "created_at"
+            ],
         ]
 
     assert load(times=2) == load(times=1)
+
+
+@sparing
+@given(history=histories)
+def test_the_changes_lead_back_to_every_earlier_state(history: History, judged: Judged, session: FixtureStore) -> None:
+    empty(session)
+    states: dict[datetime, Any] = {}
+    for outcome in tell(history, judged):
+        session.put([outcome])
+        states[datetime.now(UTC)] = {
+            row["event_id"]: {name: value for name, value in row.items() if value is not None}
+            | {"updated_at": datetime.fromisoformat(row["updated_at"])}
+            for row in read_fixtures(session)
+        }
+    changes = table(session, "fixture_changes")
+    for moment, state in states.items():
+        assert go_back(read_fixtures(session), changes, moment) == state
+
+
+@sparing
+@given(history=histories, shuffle=st.randoms())
+def test_the_order_in_which_runs_commit_does_not_matter(
+    history: History, shuffle: random.Random, judged: Judged, session: FixtureStore
+) -> None:
+    """An outcome is of the moment at which the day was asked for."""
+    begin = datetime.now(UTC) - timedelta(hours=1)
+    outcomes = [
+        replace(outcome, fetched_at=begin + timedelta(seconds=n)) for n, outcome in enumerate(tell(history, judged))
+    ]
+
+    def load(outcomes: list[Outcome]) -> list[list[dict[str, Any]]]:
+        empty(session)
+        for outcome in outcomes:
+            session.put([outcome])
+        return [
+            table(session, "fixture_days", "* EXCLUDE (created_at, updated_at)"),
+            table(session, "fixtures", "* EXCLUDE (updated_at, created_at)"),
+            table(session, "superseded_fixtures", "* EXCLUDE (updated_at, created_at)"),
+            table(session, "fixture_errors", "data_id, error_type, error_message, fetched_at"),
+        ]
+
+    in_order = load(outcomes)
+    assert_rules(session)
+    shuffle.shuffle(outcomes)
+    assert load(outcomes) == in_order
 
 
 @sparing
@@ -181,8 +231,8 @@ def test_the_order_of_loading_does_not_matter_while_no_event_moves(
             session.put(outcomes)
         assert_rules(session)
         return [
-            table(session, "fixture_days", "* EXCLUDE (created_at, updated_at)"),
-            table(session, "fixtures", "* EXCLUDE (updated_at)"),
+            table(session, "fixture_days", "* EXCLUDE (created_at, updated_at, fetched_at)"),
+            table(session, "fixtures", "* EXCLUDE (updated_at, created_at)"),
         ]
 
     at_once = load(outcomes)

@@ -72,10 +72,11 @@ def test_a_failure_leaves_what_was_loaded_as_it_was(store: FixtureStore, judged:
 def test_loading_the_same_answer_twice_changes_only_the_time_of_the_load(store: FixtureStore, judged: Judged) -> None:
     outcome = judged(MONDAY, good_body(MONDAY))
     [first] = store.put([outcome])
-    days, fixtures = table(store, "fixture_days", "* EXCLUDE (updated_at)"), table(store, "fixtures")
+    days, fixtures = table(store, "fixture_days", "* EXCLUDE (updated_at, fetched_at)"), table(store, "fixtures")
     [second] = store.put([outcome])
-    assert table(store, "fixture_days", "* EXCLUDE (updated_at)") == days
+    assert table(store, "fixture_days", "* EXCLUDE (updated_at, fetched_at)") == days
     assert table(store, "fixtures") == fixtures
+    assert table(store, "fixture_changes") == []
     assert (first.days_version, first.fixtures_version) == (second.days_version, second.fixtures_version)
 
 
@@ -147,7 +148,7 @@ def test_the_state_that_is_told_is_the_one_that_is_stored(store: FixtureStore, j
 
 def test_nothing_to_put_makes_the_tables_and_nothing_else(store: FixtureStore) -> None:
     assert store.put([]) == []
-    assert tables(store, *TABLES[:-1]) == [[]] * 5
+    assert tables(store, *TABLES[:-1]) == [[]] * 6
 
 
 @pytest.mark.parametrize("name", PROVIDERS)

@@ -87,7 +87,8 @@ class TestADataFrame:
     def load(self, store: FixtureStore) -> None:
         judge = Judge(SOFASCORE, self.ISTANBUL)
         unplayed = {**event(2, None), "homeScore": {}, "awayScore": {}, "homeTeam": {"name": "New"}}
-        store.put([judge.judge(MONDAY, body_of([event(1, noon(MONDAY)), unplayed])).outcome])
+        for winner in (2, 1):
+            store.put([judge.judge(MONDAY, body_of([event(1, noon(MONDAY), winnerCode=winner), unplayed])).outcome])
         store.put([DayFailed(TUESDAY, ErrorType.AUTH_ERROR, "Not in the plan.", retry_at=NEVER)])
 
     def test_has_the_columns_and_rows_of_each_table(self, store: FixtureStore) -> None:

@@ -106,7 +106,7 @@ def without_the_gaps_between_the_mondays(name: str, rows: list[dict[str, Any]]) 
 
 
 def test_every_rule_has_a_case() -> None:
-    assert {*CASES, "no_open_errors"} == set(BY_NAME)
+    assert {*CASES, "no_open_errors", "results_corrected"} == set(BY_NAME)
 
 
 @pytest.mark.parametrize("name", CASES)

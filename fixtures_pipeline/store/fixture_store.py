@@ -1,10 +1,13 @@
 """Outcomes in: one transaction puts a batch of days into the tables, and says what stands there afterwards.
 
+An outcome is of the moment at which the day was asked for. So the tables end up the same in whatever order runs commit:
+what is older than what is stored of the day is logged as stale and changes nothing.
+
 The rows of `fixture_days`, `fixture_errors` and `load_log` are written here, those of `fixtures` in `ownership`. How
 the file is opened is in `database`, what can be asked of it in `questions`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,13 +17,19 @@ import duckdb
 
 from fixtures_pipeline.days import day_bounds
 from fixtures_pipeline.errors import ErrorType
-from fixtures_pipeline.outcome import DayFailed, DayLoaded, Outcome, Stored
-from fixtures_pipeline.providers.mapping import extract_list
+from fixtures_pipeline.outcome import DayFailed, DayFixtures, DayLoaded, DayState, Outcome, Stored
+from fixtures_pipeline.providers.mapping import OPEN_STATUSES, extract_list
 from fixtures_pipeline.providers.provider import Provider
 from fixtures_pipeline.store.connection import transaction
 from fixtures_pipeline.store.database import FileDatabase
 from fixtures_pipeline.store.ownership import replace_fixtures
-from fixtures_pipeline.store.questions import count_rows, read_first_fixtures, read_states, read_table
+from fixtures_pipeline.store.questions import (
+    count_by_competition,
+    count_rows,
+    read_first_fixtures,
+    read_states,
+    read_table,
+)
 
 if TYPE_CHECKING:
     import pandas
@@ -56,7 +65,8 @@ class FixtureStore:
         """Put outcomes of different days into the database, in one transaction.
 
         A day that loaded replaces its row in `fixture_days` and its rows in `fixtures` and loses its row in
-        `fixture_errors`; a day that failed gets one there and is otherwise left as it was; both are logged.
+        `fixture_errors`; a day that failed gets one there and is otherwise left as it was; both are logged. What is
+        older than what is stored of the day is logged and changes nothing else.
 
         A day that breaks a constraint of the database becomes an `INTEGRITY_ERROR`; the others load all the same.
 
@@ -85,6 +95,7 @@ class FixtureStore:
                 events=outcome.events,
                 size=outcome.size,
                 elapsed_ms=outcome.elapsed_ms,
+                fetched_at=outcome.fetched_at,
             )
             return self._write(connection, [refused], run_id)
 
@@ -92,37 +103,115 @@ class FixtureStore:
         self, connection: duckdb.DuckDBPyConnection, outcomes: Sequence[Outcome], run_id: str | None
     ) -> list[Stored]:
         days = [outcome.day for outcome in outcomes]
-        loaded = sorted((outcome for outcome in outcomes if isinstance(outcome, DayLoaded)), key=lambda one: one.day)
-        failed = [outcome for outcome in outcomes if isinstance(outcome, DayFailed)]
-        common = {"now": datetime.now(UTC), "provider": self.provider.name}
+        now = datetime.now(UTC)
+        common = {"now": now, "provider": self.provider.name, "run_id": run_id}
+        # A clock may have been set back since.
+        asked = {outcome.day: min(outcome.fetched_at or now, now) for outcome in outcomes}
         answers: dict[date, str] = {}
-        fixtures: dict[date, str] = {}
+        made: dict[date, tuple[str, int]] = {}
         with transaction(connection):
             before = {state.day: state.error for state in read_states(connection, days)}
+            stale = _find_stale(connection, outcomes, asked, now)
+            fresh = sorted((one for one in outcomes if one.day not in stale), key=lambda one: one.day)
+            loaded = [outcome for outcome in fresh if isinstance(outcome, DayLoaded)]
+            failed = [outcome for outcome in fresh if isinstance(outcome, DayFailed)]
             if loaded:
-                answers = self._replace_days(connection, loaded, common)
-                fixtures = replace_fixtures(connection, self.provider, common)
+                answers = self._replace_days(connection, loaded, asked, common)
+                made = replace_fixtures(connection, self.provider, common)
             if failed:
-                _upsert_errors(connection, failed, common)
-            _log(connection, outcomes, common | {"run_id": run_id})
+                _upsert_errors(connection, failed, asked, common)
+            _log(connection, outcomes, stale, common)
             after = {state.day: state for state in read_states(connection, days)}
             rows = count_rows(connection)
-            shown = read_first_fixtures(connection, [outcome.day for outcome in loaded], self.zone)
+            fixtures = self._describe(connection, made, after, rows["fixtures"])
         return [
             Stored(
                 outcome,
                 after[outcome.day],
                 before=before.get(outcome.day),
                 days_version=answers.get(outcome.day),
-                fixtures_version=fixtures.get(outcome.day),
+                fixtures=fixtures.get(outcome.day),
                 rows=rows,
-                first_fixtures=shown.get(outcome.day, ()),
+                stale=outcome.day in stale,
             )
             for outcome in outcomes
         ]
 
+    def replay(self, days: Sequence[date], run_id: str | None = None) -> list[DayFixtures]:
+        """Make the rows of days in `fixtures` again from their stored answers, by today's mapping, in one transaction.
+
+        Nothing is fetched and no attempt is counted. What changes is kept in `fixture_changes`.
+
+        Returns:
+            What the rows are now, in order; nothing of a day without a stored answer.
+
+        Raises:
+            StoreError: the database cannot be opened or written; nothing was changed.
+        """
+        common = {"now": datetime.now(UTC), "provider": self.provider.name, "run_id": run_id}
+        with self.database.writing() as connection, transaction(connection):
+            starts, ends = zip(*(day_bounds(day, self.zone) for day in days), strict=True)
+            connection.execute(
+                """
+                CREATE OR REPLACE TEMP TABLE arrived AS
+                SELECT date, data, fetched_at, starts, ends
+                FROM fixture_days JOIN (
+                    SELECT unnest($days) AS date, unnest($starts) AS starts, unnest($ends) AS ends
+                ) USING (date)
+                WHERE date BETWEEN $first AND $last
+                """,
+                {
+                    "days": list(days),
+                    "starts": list(starts),
+                    "ends": list(ends),
+                    "first": min(days),
+                    "last": max(days),
+                },
+            )
+            made = replace_fixtures(connection, self.provider, common)
+            # What the mapping has learned may end a day, or open it again.
+            connection.execute(
+                """
+                UPDATE fixture_days SET in_progress = NOT in_progress
+                WHERE date IN (SELECT date FROM arrived)
+                    AND in_progress <> (date IN (SELECT date FROM claims WHERE list_contains($open_statuses, status)))
+                """,
+                {"open_statuses": list(OPEN_STATUSES)},
+            )
+            states = {state.day: state for state in read_states(connection, list(made))}
+            described = self._describe(connection, made, states, count_rows(connection)["fixtures"])
+        return list(described.values())
+
+    def _describe(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        made: Mapping[date, tuple[str, int]],
+        states: Mapping[date, DayState],
+        total: int,
+    ) -> dict[date, DayFixtures]:
+        """Return what days have in `fixtures` now; `made` is what `replace_fixtures` gives, `total` all rows there."""
+        days = sorted(made)
+        if not days:
+            return {}
+        first = read_first_fixtures(connection, days, self.zone)
+        competitions = count_by_competition(connection, days)
+        return {
+            day: DayFixtures(
+                states[day],
+                *made[day],
+                total=total,
+                first=first.get(day, ()),
+                competitions=competitions.get(day, ()),
+            )
+            for day in days
+        }
+
     def _replace_days(
-        self, connection: duckdb.DuckDBPyConnection, loaded: Sequence[DayLoaded], common: Mapping[str, object]
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        loaded: Sequence[DayLoaded],
+        asked: Mapping[date, datetime],
+        common: Mapping[str, object],
     ) -> dict[date, str]:
         """Replace the days' rows in `fixture_days`, leave them in the table `arrived`; return hashes of the answers."""
         bounds = [day_bounds(outcome.day, self.zone) for outcome in loaded]
@@ -134,12 +223,15 @@ class FixtureStore:
         )
         # The bodies are large: no join, sort or group may carry them.
         connection.execute(
-            """
+            f"""
             CREATE OR REPLACE TEMP TABLE arrived AS
-            SELECT
-                unnest($ids) AS data_id, unnest($days) AS date, unnest($bodies) AS body,
-                unnest($counts)::INTEGER AS count, unnest($in_progress) AS in_progress,
-                unnest($created) AS created_at, unnest($starts) AS starts, unnest($ends) AS ends
+            SELECT * EXCLUDE (body), {extract_list(self.provider)} AS data FROM (
+                SELECT
+                    unnest($ids) AS data_id, unnest($days) AS date, unnest($bodies) AS body,
+                    unnest($counts)::INTEGER AS count, unnest($in_progress) AS in_progress,
+                    unnest($created) AS created_at, unnest($asked) AS fetched_at,
+                    unnest($starts) AS starts, unnest($ends) AS ends
+            )
             """,
             {
                 "ids": [_format_id(day) for day in days],
@@ -148,46 +240,88 @@ class FixtureStore:
                 "counts": [outcome.events for outcome in loaded],
                 "in_progress": [outcome.in_progress for outcome in loaded],
                 "created": [created.get(day, common["now"]) for day in days],
+                "asked": [asked[day] for day in days],
                 "starts": [starts for starts, _ in bounds],
                 "ends": [ends for _, ends in bounds],
             },
         )
-        connection.execute("DELETE FROM fixture_errors WHERE data_id IN (SELECT data_id FROM arrived)")
+        # A day that was asked for again since, and failed, is still failing.
+        connection.execute(
+            """
+            DELETE FROM fixture_errors
+            WHERE data_id IN (
+                SELECT data_id
+                FROM arrived JOIN (SELECT data_id, fetched_at AS failed_at FROM fixture_errors) USING (data_id)
+                WHERE failed_at <= fetched_at OR failed_at > $now
+            )
+            """,
+            {"now": common["now"]},
+        )
         connection.execute("DELETE FROM fixture_days WHERE data_id IN (SELECT data_id FROM arrived)")
         connection.execute(
-            f"""
-            INSERT INTO fixture_days (data_id, date, data, count, in_progress, created_at, updated_at, provider)
-            SELECT
-                data_id, date, {extract_list(self.provider)}, count, in_progress, created_at, $now, $provider
-            FROM arrived
+            """
+            INSERT INTO fixture_days (
+                data_id, date, data, count, in_progress, created_at, updated_at, provider, fetched_at
+            )
+            SELECT data_id, date, data, count, in_progress, created_at, $now, $provider, fetched_at FROM arrived
             """,
-            common,
+            {"now": common["now"], "provider": common["provider"]},
         )
-        versions = connection.execute("SELECT date, hash(body) FROM arrived").fetchall()
+        versions = connection.execute("SELECT date, hash(data::VARCHAR) FROM arrived").fetchall()
         return {day: f"{version:x}" for day, version in versions}
 
 
+def _find_stale(
+    connection: duckdb.DuckDBPyConnection, outcomes: Sequence[Outcome], asked: Mapping[date, datetime], now: datetime
+) -> set[date]:
+    """Return the days whose outcome is older than what is stored of them: than an answer, or a failure than another."""
+    rows = connection.execute(
+        """
+        SELECT date, fixture_days.fetched_at, fixture_errors.fetched_at
+        FROM (SELECT date, fetched_at FROM fixture_days WHERE date IN (SELECT unnest($days))) AS fixture_days
+        FULL JOIN (
+            SELECT date, fetched_at FROM fixture_errors WHERE date IN (SELECT unnest($days))
+        ) AS fixture_errors USING (date)
+        """,
+        {"days": list(asked)},
+    ).fetchall()
+    stored = {day: (answered, failed) for day, answered, failed in rows}
+
+    def is_stale(outcome: Outcome) -> bool:
+        answered, failed = stored.get(outcome.day, (None, None))
+        newer = [answered, failed] if isinstance(outcome, DayFailed) else [answered]
+        # What is dated in the future was dated by a clock that has been set back since.
+        return any(asked[outcome.day] < moment <= now for moment in newer if moment is not None)
+
+    return {outcome.day for outcome in outcomes if is_stale(outcome)}
+
+
 def _upsert_errors(
-    connection: duckdb.DuckDBPyConnection, failed: Sequence[DayFailed], common: Mapping[str, object]
+    connection: duckdb.DuckDBPyConnection,
+    failed: Sequence[DayFailed],
+    asked: Mapping[date, datetime],
+    common: Mapping[str, object],
 ) -> None:
     connection.execute(
         """
         INSERT INTO fixture_errors (
             data_id, date, data, count, in_progress, created_at, updated_at, provider,
-            error_type, error_message, http_status, attempts, retry_at
+            error_type, error_message, http_status, attempts, retry_at, fetched_at
         )
         SELECT
             unnest($ids), unnest($days), decode(unnest($bodies::BLOB[]))::JSON, unnest($counts), false, $now, $now,
-            $provider, unnest($types), unnest($messages), unnest($statuses::INTEGER[]), unnest($asked),
-            unnest($retry_at::TIMESTAMPTZ[])
+            $provider, unnest($types), unnest($messages), unnest($statuses::INTEGER[]), unnest($attempts),
+            unnest($retry_at::TIMESTAMPTZ[]), unnest($asked)
         ON CONFLICT (data_id) DO UPDATE SET
             data = excluded.data, count = excluded.count, updated_at = excluded.updated_at,
             provider = excluded.provider, error_type = excluded.error_type,
             error_message = excluded.error_message, http_status = excluded.http_status,
-            attempts = fixture_errors.attempts + excluded.attempts, retry_at = excluded.retry_at
+            attempts = fixture_errors.attempts + excluded.attempts, retry_at = excluded.retry_at,
+            fetched_at = excluded.fetched_at
         """,
         {
-            **common,
+            "now": common["now"],
+            "provider": common["provider"],
             "ids": [_format_id(outcome.day) for outcome in failed],
             "days": [outcome.day for outcome in failed],
             "bodies": [outcome.body for outcome in failed],
@@ -196,12 +330,18 @@ def _upsert_errors(
             "messages": [outcome.message for outcome in failed],
             "statuses": [outcome.http_status for outcome in failed],
             "retry_at": [outcome.retry_at for outcome in failed],
-            "asked": [int(outcome.asked) for outcome in failed],
+            "attempts": [int(outcome.asked) for outcome in failed],
+            "asked": [asked[outcome.day] for outcome in failed],
         },
     )
 
 
-def _log(connection: duckdb.DuckDBPyConnection, outcomes: Sequence[Outcome], common: Mapping[str, object]) -> None:
+def _log(
+    connection: duckdb.DuckDBPyConnection,
+    outcomes: Sequence[Outcome],
+    stale: Collection[date],
+    common: Mapping[str, object],
+) -> None:
     failures = [outcome if isinstance(outcome, DayFailed) else None for outcome in outcomes]
     connection.execute(
         """
@@ -218,7 +358,10 @@ def _log(connection: duckdb.DuckDBPyConnection, outcomes: Sequence[Outcome], com
             **common,
             "ids": [_format_id(outcome.day) for outcome in outcomes],
             "days": [outcome.day for outcome in outcomes],
-            "outcomes": ["failed" if failure else "loaded" for failure in failures],
+            "outcomes": [
+                "stale" if outcome.day in stale else "failed" if isinstance(outcome, DayFailed) else "loaded"
+                for outcome in outcomes
+            ],
             "types": [str(failure.error_type) if failure else None for failure in failures],
             "messages": [failure.message if failure else None for failure in failures],
             "statuses": [failure.http_status if failure else 200 for failure in failures],

@@ -1,12 +1,16 @@
-"""Which day owns which event: from the answers of some days to their rows in `fixtures`.
+"""Which day owns which event, and what that changes: from the stored answers of some days to `fixtures`.
 
-A day owns what kicks off on it (`providers.mapping`), and providers list neighbours, so events wander: a kickoff is
-moved, an event is listed by two days, or by none any more. After every load an event is in `fixtures` exactly once, on
-the latest loaded of the days that claim it; the other claims wait in `superseded_fixtures`.
+A day claims what kicks off on it (`providers.mapping`), and providers list neighbours, so events wander: a kickoff is
+moved, an event is listed by two days, or by none any more. An event is in `fixtures` exactly once, on the latest
+fetched of the days that claim it; the other claims wait in `superseded_fixtures`.
 
 A day that merely lists an event, without a kickoff and without naming a day for it, has the weakest claim: it yields to
-any other day, and to an earlier one that merely lists it, too, if that was loaded within the day before. So two days
-that list the same event agree on its owner in whichever order they arrive; an older claim still yields to the latest.
+any other day, and to an earlier one that merely lists it, too, if that was fetched within the day before. So two days
+that list the same event agree on its owner; an older claim still yields to the latest.
+
+Who owns an event thus follows from the stored answers and the times of their fetching alone, in whatever order days are
+loaded, and loading and replaying are the same. What changes thereby is compared column by column and kept in
+`fixture_changes`.
 """
 
 from collections.abc import Mapping
@@ -14,131 +18,158 @@ from datetime import date
 
 import duckdb
 
-from fixtures_pipeline.providers.mapping import select_listed
-from fixtures_pipeline.providers.provider import Provider
+from fixtures_pipeline.providers.mapping import select_stored
+from fixtures_pipeline.providers.provider import NO_NAMED_DAY, Provider
 from fixtures_pipeline.store.tables import COLUMNS
 
-#: Columns that a load compares to see what has changed: all but the time of the change.
-_COMPARED = tuple(column.name for column in COLUMNS["fixtures"] if column.name != "updated_at")
+_TIMES = ("updated_at", "created_at")
+#: Columns that a load compares to see what has changed: all but the times that follow from the changes.
+_COMPARED = tuple(column.name for column in COLUMNS["fixtures"] if column.name not in _TIMES)
 _NAMES = ", ".join(_COMPARED)
-_ROW = f"{_NAMES}, updated_at"
+_ROW = f"{_NAMES}, {', '.join(_TIMES)}"
 #: Columns that the provider's mapping gives; the others are the store's own.
 _MAPPED = tuple(name for name in _COMPARED if name not in {"date", "provider"})
 
 
 def replace_fixtures(
     connection: duckdb.DuckDBPyConnection, provider: Provider, common: Mapping[str, object]
-) -> dict[date, str]:
+) -> dict[date, tuple[str, int]]:
     """Put the events that the days in the table `arrived` own into `fixtures`, in place of those they had.
 
     Args:
-        connection: Within a transaction. `arrived` has `date`, `body`, `starts` and `ends` of each day.
+        connection: Within a transaction. `arrived` has `date`, `data`, `fetched_at`, `starts` and `ends` of each day,
+            as in `fixture_days`: to look for single days there takes DuckDB a third of a second.
         provider: Whose answers they are.
-        common: `now` and `provider` as the rows have them.
+        common: `now`, `run_id` and `provider` as the rows have them.
 
     Returns:
-        A hash of each day's rows, the same whenever the rows are.
+        A hash of each day's rows, the same whenever the rows are, and how many values of its events have changed.
     """
-    # An event that several of these days claim goes to the latest of them; of those that merely list it, to the first.
-    connection.execute(
-        f"""
+    # What the answers of a provider that names days list without any tells nothing of their day.
+    merely_listed = "kickoff IS NULL" if provider.named_day == NO_NAMED_DAY else "false"
+    claims = f"""
         CREATE OR REPLACE TEMP TABLE claims AS
-        SELECT
-            {_NAMES}, merely_listed,
-            row_number() OVER (
-                PARTITION BY event_id ORDER BY merely_listed, CASE WHEN merely_listed THEN date END, date DESC
-            ) AS place
-        FROM (
-            SELECT *, $provider AS provider FROM ({select_listed(provider, _MAPPED, "arrived")}) WHERE own
-        )
-        """,
-        {"provider": common["provider"]},
-    )
-    for statement in _STATEMENTS:
-        connection.execute(statement, {"now": common["now"]} if "$now" in statement else None)
-    return {day: f"{version:x}" for day, version in connection.execute(_VERSIONS).fetchall()}
+        SELECT {_NAMES}, {merely_listed} AS weak, {_FETCHED}
+        FROM (SELECT *, $provider AS provider FROM ({select_stored(provider, _MAPPED, "arrived")}) WHERE own)
+        JOIN (SELECT date, fetched_at FROM arrived) USING (date)
+    """
+    for statement in (claims, *_STATEMENTS):
+        text = statement.replace("{merely_listed}", merely_listed)
+        used = {name: value for name, value in common.items() if f"${name}" in text}
+        connection.execute(text, used)
+    return {day: (f"{version:x}", changes) for day, version, changes in connection.execute(_DAYS).fetchall()}
 
 
-#: Answers that are loaded within this time of each other tell of the same state of things.
+#: What is dated in the future was dated by a clock that has been set back since: it counts as the oldest.
+_FETCHED = "CASE WHEN fetched_at <= $now THEN fetched_at ELSE TIMESTAMPTZ 'epoch' END AS fetched_at"
+#: Answers that are fetched within this time of each other tell of the same state of things.
 _SAME_TIME = "INTERVAL 1 DAY"
 
-#: From `arrived` (the days) and `claims` (the events that they own) to `fixtures`.
-_STATEMENTS = (
-    # What becomes of each claim: one is in `fixtures` afterwards, the others wait.
-    f"""
-    CREATE OR REPLACE TEMP TABLE incoming AS
-    SELECT {_NAMES}, place = 1 AND event_id NOT IN (
-        SELECT claims.event_id
-        FROM claims JOIN fixtures AS owner USING (event_id) JOIN fixture_days ON fixture_days.date = owner.date
-        WHERE claims.merely_listed AND claims.place = 1 AND owner.date NOT IN (SELECT date FROM arrived)
-            AND (owner.kickoff IS NOT NULL OR owner.date < claims.date)
-            AND fixture_days.updated_at > $now - {_SAME_TIME}
-    ) AS wins
-    FROM claims
-    """,
-    # A row keeps its time of change while nothing in it changes.
-    f"""
-    CREATE OR REPLACE TEMP TABLE unchanged AS
-    SELECT event_id, updated_at FROM fixtures
-    WHERE event_id IN (
-        SELECT event_id FROM (
-            SELECT {_NAMES} FROM incoming WHERE wins
-            INTERSECT
-            SELECT {_NAMES} FROM fixtures WHERE date IN (SELECT date FROM arrived)
-        )
-    )
-    """,
-    """
-    CREATE OR REPLACE TEMP TABLE vanished AS
-    SELECT event_id FROM fixtures WHERE date IN (SELECT date FROM arrived)
-    EXCEPT SELECT event_id FROM incoming
-    """,
-    # Claims that lose are kept aside: what these days claimed before is void, what other days had waits.
-    "DELETE FROM superseded_fixtures WHERE date IN (SELECT date FROM arrived)",
-    f"""
-    INSERT INTO superseded_fixtures ({_ROW})
-    SELECT {_ROW} FROM fixtures
-    WHERE event_id IN (SELECT event_id FROM incoming WHERE wins) AND date NOT IN (SELECT date FROM arrived)
-    """,
-    f"INSERT INTO superseded_fixtures ({_ROW}) SELECT {_NAMES}, $now FROM incoming WHERE NOT wins",
-    "DELETE FROM fixtures WHERE date IN (SELECT date FROM arrived)",
-    "DELETE FROM fixtures WHERE event_id IN (SELECT event_id FROM incoming WHERE wins)",
-    f"""
-    INSERT INTO fixtures ({_ROW})
-    SELECT {_NAMES}, coalesce(unchanged.updated_at, $now)
-    FROM incoming LEFT JOIN unchanged USING (event_id)
-    WHERE wins
-    ORDER BY date, event_id
-    """,
-    # An event that its day no longer lists goes back to the latest loaded of the other days that do, or to the one of
-    # the same time whose claim is better.
-    f"""
-    CREATE OR REPLACE TEMP TABLE returned AS
-    SELECT {_NAMES} FROM (
-        SELECT
-            *, row_number() OVER (
-                PARTITION BY event_id
-                ORDER BY
-                    loaded_at > latest - {_SAME_TIME} DESC, kickoff IS NULL, CASE WHEN kickoff IS NULL THEN date END,
-                    loaded_at DESC, date DESC
-            ) AS place
-        FROM (
-            SELECT
-                superseded_fixtures.*, fixture_days.updated_at AS loaded_at,
-                max(loaded_at) OVER (PARTITION BY event_id) AS latest
-            FROM superseded_fixtures JOIN fixture_days USING (date)
-            WHERE event_id IN (SELECT event_id FROM vanished)
-        )
-    )
-    WHERE place = 1
-    """,
-    f"INSERT INTO fixtures ({_ROW}) SELECT {_NAMES}, $now FROM returned",
-    "DELETE FROM superseded_fixtures WHERE (event_id, date) IN (SELECT (event_id, date) FROM returned)",
+_IS_SAME = " AND ".join(f"standing.{name} IS NOT DISTINCT FROM owners.{name}" for name in _COMPARED)
+_PAIRS = ", ".join(
+    f"{{'field': '{column.name}', 'before': former.{column.name}::VARCHAR, 'after': present.{column.name}::VARCHAR}}"
+    for column in COLUMNS["fixtures"]
+    if column.name not in {"event_id", "updated_at"}
 )
 
-#: A hash of the rows that the days in `arrived` have now.
-_VERSIONS = f"""
-    SELECT date, coalesce(bit_xor(hash({_NAMES})), 0)
-    FROM (SELECT date FROM arrived) LEFT JOIN fixtures USING (date)
-    GROUP BY date
+#: From `arrived` (the days) and `claims` (the events that they claim; then all claims to these) to `fixtures`.
+_STATEMENTS = (
+    # All that these days may change: the events that they claim, had, or waited for.
+    """
+    CREATE OR REPLACE TEMP TABLE touched AS
+    SELECT event_id FROM claims
+    UNION SELECT event_id FROM fixtures WHERE date IN (SELECT date FROM arrived)
+    UNION SELECT event_id FROM superseded_fixtures WHERE date IN (SELECT date FROM arrived)
+    """,
+    """
+    CREATE OR REPLACE TEMP TABLE standing AS
+    SELECT *, rowid AS place FROM fixtures WHERE event_id IN (SELECT event_id FROM touched)
+    """,
+    # What these days claimed before is void.
+    "DELETE FROM superseded_fixtures WHERE date IN (SELECT date FROM arrived)",
+    f"""
+    INSERT INTO claims
+    SELECT {_NAMES}, {{merely_listed}}, {_FETCHED} FROM (
+        SELECT {_NAMES} FROM standing
+        UNION ALL
+        SELECT {_NAMES} FROM superseded_fixtures WHERE event_id IN (SELECT event_id FROM touched)
+    ) JOIN (SELECT date, fetched_at FROM fixture_days) USING (date)
+    WHERE date NOT IN (SELECT date FROM arrived)
+    QUALIFY row_number() OVER (PARTITION BY event_id, date) = 1
+    """,
+    f"""
+    CREATE OR REPLACE TEMP TABLE ranked AS
+    SELECT event_id, date, row_number() OVER (
+        PARTITION BY event_id
+        ORDER BY
+            fetched_at > latest - {_SAME_TIME} DESC, weak, CASE WHEN weak THEN date END, fetched_at DESC, date DESC
+    ) AS place
+    FROM (SELECT event_id, date, weak, fetched_at, max(fetched_at) OVER (PARTITION BY event_id) AS latest FROM claims)
+    """,
+    """
+    CREATE OR REPLACE TEMP TABLE owners AS
+    SELECT claims.* FROM claims JOIN ranked USING (event_id, date) WHERE place = 1
+    """,
+    # A row that is as it should be is left alone.
+    f"""
+    CREATE OR REPLACE TEMP TABLE kept AS
+    SELECT event_id, min(standing.place) AS place FROM standing JOIN owners USING (event_id)
+    WHERE {_IS_SAME}
+    GROUP BY event_id
+    """,
+    f"""
+    CREATE OR REPLACE TEMP TABLE former AS
+    SELECT {_ROW} FROM standing
+    WHERE event_id NOT IN (SELECT event_id FROM kept)
+        AND place IN (SELECT min(place) FROM standing GROUP BY event_id)
+    """,
+    f"""
+    CREATE OR REPLACE TEMP TABLE present AS
+    SELECT {_NAMES}, $now AS updated_at, coalesce(former.created_at, $now) AS created_at, fetched_at
+    FROM owners LEFT JOIN (SELECT event_id, created_at FROM former) AS former USING (event_id)
+    WHERE event_id NOT IN (SELECT event_id FROM kept)
+    """,
+    # Claims that lose wait; one that has won waits no longer.
+    "DELETE FROM superseded_fixtures WHERE (event_id, date) IN (SELECT (event_id, date) FROM owners)",
+    f"""
+    INSERT INTO superseded_fixtures ({_ROW})
+    SELECT {_NAMES}, $now, $now FROM claims JOIN ranked USING (event_id, date)
+    WHERE place > 1 AND date IN (SELECT date FROM arrived)
+    UNION ALL
+    SELECT {_ROW} FROM former JOIN (SELECT event_id, date AS moved_to FROM present) USING (event_id)
+    WHERE date NOT IN (SELECT date FROM arrived) AND date <> moved_to
+    """,
+    """
+    DELETE FROM fixtures
+    WHERE rowid IN (SELECT place FROM standing WHERE place NOT IN (SELECT place FROM kept))
+    """,
+    f"INSERT INTO fixtures ({_ROW}) SELECT {_ROW} FROM present ORDER BY date, event_id",
+    # An event that appears for the first time has not changed; one that was there before has left changes behind.
+    f"""
+    CREATE OR REPLACE TEMP TABLE changes AS
+    FROM (
+        SELECT
+            event_id, coalesce(present.date, former.date) AS day, coalesce(came.date, went.date) AS cause,
+            coalesce(came.fetched_at, went.fetched_at, present.fetched_at) AS fetched_at,
+            unnest([{_PAIRS}], recursive := true)
+        FROM former FULL JOIN present USING (event_id)
+        LEFT JOIN (SELECT date, fetched_at FROM arrived) AS came ON came.date = present.date
+        LEFT JOIN (SELECT date, fetched_at FROM arrived) AS went ON went.date = former.date
+        WHERE former.event_id IS NOT NULL OR event_id IN (SELECT event_id FROM fixture_changes)
+    )
+    WHERE before IS DISTINCT FROM after
+    """,
+    """
+    INSERT INTO fixture_changes (event_id, date, changed_at, fetched_at, field, before, after, run_id)
+    SELECT event_id, day, $now, fetched_at, field, before, after, $run_id FROM changes
+    """,
+)
+
+#: A hash of the rows that the days in `arrived` have now, and how many values have changed.
+_DAYS = f"""
+    SELECT date, coalesce(version, 0), coalesce(values_changed, 0)
+    FROM (SELECT date FROM arrived)
+    LEFT JOIN (SELECT date, bit_xor(hash({_NAMES})) AS version FROM fixtures
+        WHERE date IN (SELECT date FROM arrived) GROUP BY date) USING (date)
+    LEFT JOIN (SELECT cause AS date, count(*) AS values_changed FROM changes GROUP BY cause) USING (date)
 """

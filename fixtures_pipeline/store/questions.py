@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Fixtures of a day that are shown to people.
 FIXTURES_SHOWN = 50
+#: Competitions of a day that are shown to people; a Saturday has twice as many.
+COMPETITIONS_SHOWN = 50
 
 #: Stored answers that are read at once, and their bytes unless it is one: DuckDB would otherwise have up to 2,048 of
 #: them in memory, several times over.
@@ -140,6 +142,28 @@ _FIRST_FIXTURES = """
     WHERE place <= $most
     ORDER BY date, place
 """
+
+
+def count_by_competition(
+    connection: duckdb.DuckDBPyConnection, days: Sequence[date]
+) -> dict[date, list[dict[str, str | int | None]]]:
+    """Return the competitions of each of `days` with the number of their fixtures, the largest first."""
+    rows = fetch_records(
+        connection.execute(
+            """
+            SELECT date, country, competition, count(*) AS fixtures
+            FROM fixtures WHERE date IN (SELECT unnest($days))
+            GROUP BY date, country, competition
+            QUALIFY row_number() OVER (PARTITION BY date ORDER BY count(*) DESC, country, competition) <= $most
+            ORDER BY date, fixtures DESC, country, competition
+            """,
+            {"days": list(days), "most": COMPETITIONS_SHOWN},
+        )
+    )
+    found: dict[date, list[dict[str, str | int | None]]] = {}
+    for row in rows:
+        found.setdefault(row.pop("date"), []).append(row)
+    return found
 
 
 def count_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
@@ -311,7 +335,7 @@ def _divide(stored: Sequence[tuple[date, int | None]]) -> Iterator[list[date]]:
 
 
 def read_table(store: Store, table: str) -> "pandas.DataFrame":
-    """Return one of the project's tables as a data frame, for notebooks.
+    """Return one of the project's tables or views as a data frame, for notebooks.
 
     The file is open only while the table is read. A frame has the same types whatever the rows hold: days are
     `datetime64`, times `datetime64` in the store's time zone, whole numbers pandas' nullable integers.
@@ -328,8 +352,9 @@ def read_table(store: Store, table: str) -> "pandas.DataFrame":
     times = [column.name for column in COLUMNS[table] if column.type == "TIMESTAMPTZ"]
     # As times without a zone: pandas 3.1 warns on the way otherwise.
     in_utc = ", ".join(f"timezone('UTC', {_WITHIN_YEARS.format(name)}) AS \"{name}\"" for name in times)
+    columns = f"* REPLACE ({in_utc})" if times else "*"
     with store.database.reading() as connection:
-        frame: pandas.DataFrame = connection.execute(f"SELECT * REPLACE ({in_utc}) FROM {table}").df()
+        frame: pandas.DataFrame = connection.execute(f"SELECT {columns} FROM {table}").df()
     for name in times:
         frame[name] = frame[name].dt.tz_localize("UTC").dt.tz_convert(store.zone)
     return frame.astype(

@@ -118,6 +118,53 @@ RULES = (
         """,
     ),
     Rule(
+        name="results_corrected",
+        asset="fixtures",
+        severity="WARN",
+        sentence="No result was changed in the latest seven days more than an hour after its event had ended.",
+        remedy="Results that you have passed on are different now: the table shows each value before and after. "
+        "Nothing is to be loaded again.",
+        # A replay changes values by another mapping, which is no news from the provider: it leaves nothing in load_log.
+        query="""
+            WITH corrected AS (
+                SELECT event_id, changed_at, field, before, after
+                FROM fixture_changes
+                WHERE changed_at > $now - INTERVAL 7 DAY AND before IS NOT NULL
+                    AND field IN ('home_score', 'away_score', 'home_penalties', 'away_penalties', 'winner')
+                    AND changed_at IN (SELECT "at" FROM load_log WHERE "at" > $now - INTERVAL 7 DAY)
+            ),
+            statuses AS (
+                SELECT event_id, changed_at, before, after, row_number() OVER (
+                    PARTITION BY event_id ORDER BY changed_at
+                ) AS place
+                FROM fixture_changes
+                WHERE field = 'status' AND event_id IN (SELECT event_id FROM corrected)
+            ),
+            -- It ended when its status said so, or before it was seen at all.
+            ends AS (
+                SELECT event_id, min(changed_at) AS ended
+                FROM (
+                    SELECT event_id, changed_at FROM statuses WHERE after IN ('finished', 'awarded')
+                    UNION ALL
+                    SELECT event_id, created_at
+                    FROM fixtures LEFT JOIN (FROM statuses WHERE place = 1) AS first USING (event_id)
+                    WHERE coalesce(first.before, status) IN ('finished', 'awarded')
+                )
+                GROUP BY event_id
+            )
+            SELECT
+                date AS day, event_id, home_team, away_team, competition, field, before, after, changed_at, ended
+            FROM corrected JOIN ends USING (event_id) JOIN fixtures USING (event_id)
+            WHERE status IN ('finished', 'awarded') AND changed_at > ended + INTERVAL 1 HOUR
+                AND NOT EXISTS (
+                    FROM fixture_changes AS gone
+                    WHERE gone.event_id = corrected.event_id AND gone.changed_at = corrected.changed_at
+                        AND gone.field = 'date' AND gone.after IS NULL
+                )
+            ORDER BY changed_at DESC, day DESC, event_id, field
+        """,
+    ),
+    Rule(
         name="no_gaps",
         asset="fixture_days",
         severity="WARN",

@@ -1,0 +1,80 @@
+-- What each column means stands in tables.py and docs/tables.md.
+
+-- DuckDB cannot add NOT NULL to a table with a key; loads fill these columns always.
+ALTER TABLE fixture_days ADD COLUMN fetched_at TIMESTAMPTZ;
+UPDATE fixture_days SET fetched_at = updated_at;
+ALTER TABLE fixture_errors ADD COLUMN fetched_at TIMESTAMPTZ;
+UPDATE fixture_errors SET fetched_at = updated_at;
+
+ALTER TABLE fixtures ADD COLUMN created_at TIMESTAMPTZ;
+UPDATE fixtures SET created_at = updated_at;
+ALTER TABLE superseded_fixtures ADD COLUMN created_at TIMESTAMPTZ;
+UPDATE superseded_fixtures SET created_at = updated_at;
+
+CREATE TABLE fixture_changes (
+    event_id BIGINT NOT NULL,
+    date DATE NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL,
+    fetched_at TIMESTAMPTZ NOT NULL,
+    field VARCHAR NOT NULL,
+    before VARCHAR,
+    after VARCHAR,
+    run_id VARCHAR
+);
+
+CREATE VIEW team_matches AS
+WITH results AS (
+    SELECT
+        *, CASE
+            WHEN status = 'awarded' AND winner IS NOT NULL THEN winner
+            WHEN home_score > away_score THEN 'home'
+            WHEN home_score < away_score THEN 'away'
+            WHEN home_score = away_score THEN 'draw'
+        END AS better
+    FROM fixtures
+)
+SELECT
+    event_id, date, kickoff, status, country, competition_id, competition, season, round,
+    home_team_id AS team_id, home_team AS team, away_team_id AS opponent_id, away_team AS opponent, 'home' AS venue,
+    home_score AS goals_for, away_score AS goals_against,
+    home_penalties AS penalties_for, away_penalties AS penalties_against,
+    CASE WHEN status IN ('finished', 'awarded')
+        THEN CASE better WHEN 'home' THEN 'W' WHEN 'draw' THEN 'D' WHEN 'away' THEN 'L' END END AS result
+FROM results WHERE home_team_id IS NOT NULL OR home_team IS NOT NULL
+UNION ALL
+SELECT
+    event_id, date, kickoff, status, country, competition_id, competition, season, round,
+    away_team_id, away_team, home_team_id, home_team, 'away', away_score, home_score, away_penalties, home_penalties,
+    CASE WHEN status IN ('finished', 'awarded')
+        THEN CASE better WHEN 'away' THEN 'W' WHEN 'draw' THEN 'D' WHEN 'home' THEN 'L' END END
+FROM results WHERE away_team_id IS NOT NULL OR away_team IS NOT NULL;
+
+-- By ids where there are any: names are not unique, and may change within a season.
+CREATE VIEW standings AS
+WITH totals AS (
+    SELECT
+        country, competition_id, arg_max(competition, (date, event_id)) AS competition, season,
+        team_id, arg_max(team, (date, event_id)) AS team,
+        count(*)::INTEGER AS played,
+        count(*) FILTER (result = 'W')::INTEGER AS won,
+        count(*) FILTER (result = 'D')::INTEGER AS drawn,
+        count(*) FILTER (result = 'L')::INTEGER AS lost,
+        coalesce(sum(goals_for), 0)::INTEGER AS goals_for,
+        coalesce(sum(goals_against), 0)::INTEGER AS goals_against
+    FROM team_matches
+    WHERE result IS NOT NULL
+    GROUP BY
+        country, competition_id, CASE WHEN competition_id IS NULL THEN competition END, season,
+        team_id, CASE WHEN team_id IS NULL THEN team END
+),
+ranked AS (
+    SELECT *, goals_for - goals_against AS difference, 3 * won + drawn AS points FROM totals
+)
+SELECT
+    country, competition_id, competition, season,
+    row_number() OVER (
+        PARTITION BY country, competition_id, CASE WHEN competition_id IS NULL THEN competition END, season
+        ORDER BY points DESC, difference DESC, goals_for DESC, team, team_id
+    )::INTEGER AS place,
+    team_id, team, played, won, drawn, lost, goals_for, goals_against, difference, points
+FROM ranked;
