@@ -7,13 +7,16 @@ from datetime import date, datetime, timedelta
 from fixtures_pipeline.errors import StoreMissingError, StoreOutdatedError
 from fixtures_pipeline.fetching import Fetcher
 from fixtures_pipeline.files import sweep_drafts
-from fixtures_pipeline.outcome import Stored
+from fixtures_pipeline.outcome import DayFixtures, Stored
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.questions import find_states, list_asked_days, list_failing_days
 
 #: Days after today that are loaded without anybody naming them, if that many can be loaded at all.
 COMING_DAYS = 7
+
+#: Days that are replayed in one transaction: DuckDB unpacks a large block of answers for each.
+REPLAYED_AT_ONCE = 64
 
 
 def open_store(settings: Settings) -> FixtureStore:
@@ -85,6 +88,26 @@ def load_days(settings: Settings, days: Sequence[date], run_id: str | None = Non
         )
         for batch in opened.enter_context(closing(fetcher.fetch(days))):
             yield store.put(batch, run_id)
+
+
+def replay_days(settings: Settings, days: Sequence[date], run_id: str | None = None) -> Iterator[list[DayFixtures]]:
+    """Make the rows of `days` in `fixtures` again from their stored answers; yield what they are after each batch.
+
+    Days without a stored answer are left out. What a batch changed is committed when it is yielded.
+
+    Args:
+        settings: Where the answers are stored, and by whose mapping they are read.
+        days: The days, each once.
+        run_id: Noted in `fixture_changes`.
+
+    Raises:
+        StoreError: the database cannot be opened or written.
+    """
+    store = open_store(settings)
+    wanted = set(days)
+    stored = [day for day in list_loaded_days(settings) if day in wanted]
+    for start in range(0, len(stored), REPLAYED_AT_ONCE):
+        yield store.replay(stored[start : start + REPLAYED_AT_ONCE], run_id)
 
 
 def list_known_days(settings: Settings) -> list[date]:

@@ -74,6 +74,8 @@ class News:
         """Add what is new in a batch that was stored."""
         for stored in batch:
             self.open_days = stored.rows.get("fixture_errors")
+            if stored.stale:
+                continue
             if isinstance(stored.outcome, DayFailed):
                 self._add_failure(stored, stored.outcome)
             elif stored.healed:

@@ -142,8 +142,17 @@ def failure_of(result: ExecuteInProcessResult) -> str:
 
 def stale_states(settings: Settings, instance: DagsterInstance, day: date) -> set[str]:
     """Return what the UI says of the tables on a day, and of the report: FRESH, or that they are unsynced."""
-    graph = build_definitions(settings).resolve_asset_graph()
-    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    report = _resolve(settings, instance).get_status(AssetKey("coverage_report")).value
+    return {*stale_states_of(settings, instance, day).values(), report}
+
+
+def stale_states_of(settings: Settings, instance: DagsterInstance, day: date) -> dict[str, str]:
+    """Return what the UI says of each table on a day: FRESH, or STALE, which it calls unsynced."""
+    resolver = _resolve(settings, instance)
     tables = ("fixture_days", "fixtures", "fixture_errors")
-    found = {resolver.get_status(AssetKey(name), day.isoformat()).value for name in tables}
-    return found | {resolver.get_status(AssetKey("coverage_report")).value}
+    return {name: resolver.get_status(AssetKey(name), day.isoformat()).value for name in tables}
+
+
+def _resolve(settings: Settings, instance: DagsterInstance) -> CachingStaleStatusResolver:
+    graph = build_definitions(settings).resolve_asset_graph()
+    return CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))

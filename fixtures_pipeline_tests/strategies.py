@@ -47,12 +47,14 @@ def damage(draw: st.DrawFn, body: bytes) -> bytes:
     return body[:start] + draw(st.binary(max_size=8)) + body[end:]
 
 
-#: A history: which days, counted from Monday, are loaded with which events (each on which day), or fail.
-History = list[tuple[int, dict[int, int] | None]]
+#: A history: which days, counted from Monday, are loaded with which events, or fail. Of each event: on which day it
+#: kicks off, if that is known, and the goals of the home team.
+History = list[tuple[int, dict[int, tuple[int | None, int]] | None]]
+_listed = st.tuples(st.none() | st.integers(-1, 4), st.integers(0, 2))
 histories = st.lists(
     st.tuples(
         st.integers(0, 3),
-        st.none() | st.dictionaries(st.integers(1, 12), st.integers(-1, 4), min_size=0, max_size=8),
+        st.none() | st.dictionaries(st.integers(1, 12), _listed, min_size=0, max_size=8),
     ),
     min_size=1,
     max_size=8,
@@ -67,8 +69,15 @@ def tell(history: History, judged: Judged) -> list[Outcome]:
         if listed is None:
             outcomes.append(DayFailed(day, ErrorType.TIMEOUT_ERROR, "Too slow."))
         else:
-            kickoffs = {number: noon(MONDAY + timedelta(days=shift)) for number, shift in listed.items()}
-            outcomes.append(judged(day, body_of([event(number, kickoff) for number, kickoff in kickoffs.items()])))
+            events = [
+                event(
+                    number,
+                    None if shift is None else noon(MONDAY + timedelta(days=shift)),
+                    homeScore={"current": goals, "display": goals},
+                )
+                for number, (shift, goals) in listed.items()
+            ]
+            outcomes.append(judged(day, body_of(events)))
     return outcomes
 
 

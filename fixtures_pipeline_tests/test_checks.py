@@ -108,7 +108,7 @@ def test_a_check_that_finds_nothing_loaded_can_be_executed_with_days(
     assert {key: one.passed for key, one in red.items()} == {"2025-03-01": False, "2025-03-02": False}
 
 
-@pytest.mark.parametrize("asset", ["fixture_days", "fixtures", "fixture_errors"])
+@pytest.mark.parametrize("asset", ["fixture_days", "fixture_errors"])
 def test_every_load_evaluates_every_check_whichever_table_was_selected(
     asset: str, settings: Settings, instance: DagsterInstance
 ) -> None:

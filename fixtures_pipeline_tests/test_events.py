@@ -10,29 +10,32 @@ from dagster import AssetCheckEvaluation, AssetKey, AssetRecordsFilter, DagsterI
 
 from fixtures_pipeline.dagster.events import describe_tables, evaluate_days
 from fixtures_pipeline.errors import ErrorType
-from fixtures_pipeline.outcome import NEVER, DayFailed, DayLoaded, DayState, OpenError, Stored
+from fixtures_pipeline.outcome import NEVER, DayFailed, DayFixtures, DayLoaded, DayState, OpenError, Stored
 from fixtures_pipeline_tests.runs import FIRST, RangeRun, check_alone, evaluations, metadata_of, plain
+from fixtures_pipeline_tests.stores import SOFASCORE
 
 NOON = datetime(2025, 3, 2, 12, tzinfo=UTC)
 ROWS = {"fixture_days": 60, "fixtures": 1800, "fixture_errors": 3}
 SHOWN = {"time": "12:00", "competition": "Cup", "home": "Ark", "score": "2-1", "away": "Bay", "status": "finished"}
+COUNTED: dict[str, str | int | None] = {"country": "Land", "competition": "Cup", "fixtures": 30}
 BROKEN = OpenError("API_ERROR", "It broke.", 503, 0, attempts=2, failing_since=NOON, failed_at=NOON, retry_at=None)
 
 
 def told(stored: Stored) -> dict[str, dict[str, Any]]:
     """Return the metadata of each table's materialization, as plain values."""
-    return {one.asset_key.path[0]: plain(one.metadata) for one in describe_tables(stored, "sofascore")}
+    return {one.asset_key.path[0]: plain(one.metadata) for one in describe_tables(stored, SOFASCORE)}
 
 
 class TestMaterializations:
+    STATE = DayState(FIRST, NOON, events=40, fixtures=30, in_progress=True)
+    MADE = DayFixtures(STATE, "2b", changes=4, total=1800, first=[SHOWN], competitions=[COUNTED])
     LOADED = Stored(
         DayLoaded(FIRST, b"{}", events=40, in_progress=True, size=9000, elapsed_ms=120),
-        DayState(FIRST, NOON, events=40, fixtures=30, in_progress=True),
+        STATE,
         before=BROKEN,
         days_version="1a",
-        fixtures_version="2b",
+        fixtures=MADE,
         rows=ROWS,
-        first_fixtures=[SHOWN],
     )
     FAILED = Stored(
         DayFailed(FIRST, ErrorType.API_ERROR, "It broke.", http_status=503, elapsed_ms=120),
@@ -43,6 +46,7 @@ class TestMaterializations:
     def test_of_a_day_that_loaded_tell_rows_events_bytes_and_time(self) -> None:
         tables = told(self.LOADED)
         tables["fixtures"].pop("first_fixtures")
+        tables["fixture_days"].pop("competitions")
         fetched = {"provider": "sofascore", "events": 40, "bytes": 9000, "milliseconds": 120}
         assert tables == {
             "fixture_days": {
@@ -51,7 +55,7 @@ class TestMaterializations:
                 "in_progress": True,
                 **fetched,
             },
-            "fixtures": {"dagster/partition_row_count": 30, "dagster/row_count": 1800, **fetched},
+            "fixtures": {"dagster/partition_row_count": 30, "dagster/row_count": 1800, "changes": 4, **fetched},
             "fixture_errors": {
                 "dagster/partition_row_count": 0,
                 "dagster/row_count": 3,
@@ -65,9 +69,23 @@ class TestMaterializations:
         assert [record.data for record in table.records] == [SHOWN]
         assert [column.name for column in table.schema.columns] == list(SHOWN)
 
+    def test_of_a_day_show_how_many_fixtures_each_competition_has(self) -> None:
+        table = told(self.LOADED)["fixture_days"]["competitions"]
+        assert [record.data for record in table.records] == [COUNTED]
+
     def test_of_a_day_without_fixtures_have_no_table(self) -> None:
-        empty = replace(self.LOADED, first_fixtures=())
+        empty = replace(self.LOADED, fixtures=replace(self.MADE, first=(), competitions=()))
         assert "first_fixtures" not in told(empty)["fixtures"]
+        assert "competitions" not in told(empty)["fixture_days"]
+
+    def test_of_an_outcome_that_is_stale_are_none(self) -> None:
+        assert told(replace(self.LOADED, stale=True, fixtures=None)) == {}
+        assert told(replace(self.FAILED, stale=True)) == {}
+
+    def test_of_a_day_that_has_failed_since_it_was_fetched_leave_its_error_alone(self) -> None:
+        failing = replace(self.LOADED, state=replace(self.STATE, error=BROKEN))
+        assert list(told(failing)) == ["fixture_days", "fixtures"]
+        assert not failing.healed
 
     def test_of_a_run_show_the_fixtures_of_the_day(self, six_days: RangeRun) -> None:
         shown = [record.data for record in metadata_of(six_days.result, "fixtures", FIRST)["first_fixtures"].records]
@@ -82,7 +100,7 @@ class TestMaterializations:
         }
 
     def test_are_of_one_day_and_of_its_content(self) -> None:
-        made = list(describe_tables(self.LOADED, "sofascore"))
+        made = list(describe_tables(self.LOADED, SOFASCORE))
         assert {one.partition for one in made} == {"2025-03-01"}
         assert [(one.tags or {})["dagster/data_version"] for one in made] == ["1a", "2b", "no error"]
 

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Generator
 from contextlib import closing
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from fixtures_pipeline.errors import StoreError
-from fixtures_pipeline.loading import choose_window, load_days, open_store
+from fixtures_pipeline.loading import choose_window, list_known_days, load_days, open_store, replay_days
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline_tests.fault_server import FaultServer
+from fixtures_pipeline_tests.oracle import assert_rules
 from fixtures_pipeline_tests.stores import table
 
 TODAY = date(2025, 6, 15)
@@ -55,3 +57,18 @@ class TestTheWindow:
     def test_of_another_plan_is_what_is_asked_for(self) -> None:
         paid = Settings.load(provider="api-football", api_key="a-key", requests_per_day=7500)
         assert choose_window(paid, TODAY, behind=2) == (date(2025, 6, 13), date(2025, 6, 22))
+
+
+def test_a_database_of_version_1_is_brought_up_to_date_by_the_first_question(settings: Settings) -> None:
+    """Which is what `make run` begins with."""
+    script = Path(__file__).parent / "old_databases" / "version_1.sql"
+    with duckdb.connect(str(settings.database)) as connection:
+        connection.execute(script.read_text())
+    assert list_known_days(settings) == [date(2025, 3, 3), date(2025, 3, 4)]
+    store = open_store(settings)
+    assert [row["fetched_at"] for row in table(store, "fixture_days")] == [datetime(2025, 3, 4, 12, tzinfo=UTC)]
+    assert [row["created_at"] for row in table(store, "fixtures")] == [datetime(2025, 3, 3, 12, tzinfo=UTC)] * 2
+    assert table(store, "fixture_changes") == []
+    # The rows were made by hand, from an answer that has neither teams nor scores: a replay has nothing to add.
+    assert [made.changes for batch in replay_days(settings, [date(2025, 3, 3)]) for made in batch] == [0]
+    assert_rules(store)

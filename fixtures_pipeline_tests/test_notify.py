@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -397,6 +398,11 @@ def test_a_failure_is_news_when_it_is_the_first_a_refusal_or_the_last(
     row = error(before[0], attempts - 1, before[1]) if before else None
     outcome = DayFailed(FIRST, ErrorType(error_type), "It broke.", retry_at=retry_at)
     assert is_news(stored(outcome, attempts, row)) == news
+
+
+def test_what_is_older_than_what_is_stored_is_no_news() -> None:
+    assert is_news(stored(failing(FIRST)))
+    assert not is_news(replace(stored(failing(FIRST)), stale=True))
 
 
 def test_a_day_that_loads_is_news_only_when_it_had_failed() -> None:

@@ -264,12 +264,13 @@ EXPECTED: dict[str, Rows] = {
         (local("03-12 23:30"), NU, DR, "scheduled", None, None),
     ],
     "The next kickoffs of a team": [
-        (local("03-12 23:30"), LEAGUE, NU, DR),
-        (local("03-13 00:30"), LEAGUE, VS, NU),
-        (local("03-15 18:00"), LEAGUE, NU, EF),
-        (local("03-16 18:00"), CUP, EF, NU),
-        (local("03-19 18:00"), LEAGUE, DR, NU),
+        (local("03-12 23:30"), LEAGUE, "home", DR),
+        (local("03-13 00:30"), LEAGUE, "away", VS),
+        (local("03-15 18:00"), LEAGUE, "home", EF),
+        (local("03-16 18:00"), CUP, "away", EF),
+        (local("03-19 18:00"), LEAGUE, "away", DR),
     ],
+    "The last match of a team": [(local("03-04 21:00"), CUP, "away", EF, 1, 1, "D")],
     # 0:0, 3:1, 0:1, 4:0, 1:1; the 2:1 of 1 February is the sixth.
     "The form of a team": [("DWLWD", 8, 3)],
     "Two teams head to head": [
@@ -299,10 +300,20 @@ EXPECTED: dict[str, Rows] = {
         (day("03-14"), None, "Friendlies", NU, "L", "postponed", None),
     ],
     "What has changed since yesterday": [
-        (local("03-12 11:00"), local("03-11 21:00"), CUP, DR, VS, "finished", 2, 2),
-        (local("03-12 11:00"), local("03-12 01:30"), LEAGUE, EF, DR, "finished", 1, 0),
-        (local("03-12 11:00"), local("03-12 22:00"), CUP, "G", "H", "scheduled", None, None),
-        (local("03-12 11:00"), local("03-12 23:30"), LEAGUE, NU, DR, "scheduled", None, None),
+        (local("03-12 11:00"), LEAGUE, EF, DR, "away_score", None, "0"),
+        (local("03-12 11:00"), LEAGUE, EF, DR, "home_score", None, "1"),
+        (local("03-12 11:00"), LEAGUE, EF, DR, "status", "scheduled", "finished"),
+        (local("03-12 11:00"), LEAGUE, NU, DR, "kickoff", "2025-03-12 20:00:00+00", "2025-03-12 20:30:00+00"),
+        (local("03-12 11:00"), CUP, DR, VS, "away_score", None, "2"),
+        (local("03-12 11:00"), CUP, DR, VS, "home_score", None, "2"),
+        (local("03-12 11:00"), CUP, DR, VS, "status", "scheduled", "finished"),
+    ],
+    "Kickoffs that moved": [
+        (LEAGUE, NU, DR, local("03-12 23:00"), local("03-12 23:30"), local("03-12 11:00")),
+        (LEAGUE, EF, VS, local("03-06 18:00"), local("03-20 18:00"), local("03-10 08:00")),
+    ],
+    "Fixtures added since yesterday": [
+        (local("03-12 11:00"), local("03-12 22:00"), CUP, "G", "H", "scheduled"),
     ],
     "Days that failed last month": [
         (day("01-30"), 1, "TIMEOUT_ERROR", local("02-01 00:30"), True),
@@ -467,6 +478,7 @@ class TestAsItStands:
 
 #: Not what asks for one day, as any may have failed, nor what the sample has only now and then.
 SHOWN_ON_SAMPLE_DATA = [
+    "The last match of a team",
     "The form of a team",
     "A league table",
     "Goals per match",

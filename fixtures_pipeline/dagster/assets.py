@@ -14,6 +14,7 @@ from typing import Any
 from dagster import (
     AssetCheckEvaluation,
     AssetExecutionContext,
+    AssetKey,
     AssetMaterialization,
     AssetsDefinition,
     AssetSpec,
@@ -34,9 +35,10 @@ from dagster import (
 from fixtures_pipeline import loading, notify
 from fixtures_pipeline.dagster.automation import is_retrying
 from fixtures_pipeline.dagster.checks import evaluate_rules, specify_checks
-from fixtures_pipeline.dagster.events import DAY_LOADED, describe_tables, evaluate_days
+from fixtures_pipeline.dagster.events import DAY_LOADED, describe_fixtures, describe_tables, evaluate_days
 from fixtures_pipeline.errors import ReportError, StoreError, StoreMissingError
-from fixtures_pipeline.outcome import DayFailed, DayState, Stored
+from fixtures_pipeline.outcome import DayFailed, DayState
+from fixtures_pipeline.providers.mapping import version_of
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.questions import find_states
@@ -93,6 +95,8 @@ def specify_tables(settings: Settings) -> list[AssetSpec]:
             owners=[OWNER],
             kinds={"duckdb", "table"},
             description=warning + description,
+            # After a change of the mapping, the UI marks the days that were made by the old one.
+            code_version=version_of(settings.source) if table == "fixtures" else None,
             metadata={
                 "dagster/table_name": f"{settings.database.stem}.main.{table}",
                 "dagster/column_schema": TableSchema(
@@ -116,11 +120,14 @@ def build_tables(settings: Settings, partitions: DailyPartitionsDefinition) -> A
         # A season is one run, not 366 processes.
         backfill_policy=BackfillPolicy.single_run(),
         can_subset=True,
-        description="Fetches days, stores and checks each of them, and fails at the end if any day did.",
+        description="Fetches days, stores and checks each of them, and fails at the end if any day did. For fixtures "
+        "alone: makes the rows of days again from their stored answers, and fetches nothing.",
     )
     def load_days(context: AssetExecutionContext) -> Iterator[_Event]:
         days = _list_days(context)
-        if context.selected_asset_keys:
+        if context.selected_asset_keys == {AssetKey("fixtures")}:
+            yield from _replay(context, settings, days or [])
+        elif context.selected_asset_keys:
             yield from load_and_check(context, settings, days or [])
         else:
             yield from _check(context, settings, days)
@@ -185,13 +192,38 @@ def _load(
     for batch in loading.load_days(settings, days, context.run.run_id):
         news.add(batch)
         for stored in batch:
-            if isinstance(stored.outcome, DayFailed):
+            if stored.stale:
+                context.log.info(f"{stored.day}: what another run fetched later is stored already, and is kept.")
+            elif isinstance(stored.outcome, DayFailed):
                 failures.append(stored.outcome)
                 context.log.warning(f"{stored.day} {stored.outcome.error_type}: {stored.outcome.message}")
-            yield from describe_tables(stored, settings.provider)
+            yield from describe_tables(stored, settings.source)
         # After the materializations of the whole batch, so that one query finds what the results are about.
         yield from evaluate_days(context.instance, [stored.state for stored in batch], retries_on=retries_on)
-        progress.add(batch)
+        progress.add(len(batch), sum(isinstance(stored.outcome, DayFailed) for stored in batch))
+
+
+def _replay(
+    context: AssetExecutionContext, settings: Settings, days: Sequence[date]
+) -> Iterator[AssetMaterialization | AssetCheckEvaluation]:
+    """Make the rows of the days in `fixtures` again from their stored answers, and evaluate the rules about them."""
+    store = loading.open_store(settings)
+    progress = _Progress(context, len(days))
+    replayed = 0
+    try:
+        for batch in loading.replay_days(settings, days, context.run.run_id):
+            for made in batch:
+                yield describe_fixtures(made, settings.source, {"provider": settings.provider})
+            progress.add(len(batch))
+            replayed += len(batch)
+        if replayed < len(days):
+            context.log.info(f"{len(days) - replayed} days have no stored answer: load them.")
+        if replayed and settings.snapshot_file:
+            store.database.copy(settings.snapshot_file)
+        rules = [rule for rule in RULES if rule.asset == "fixtures"]
+        yield from evaluate_rules(rules, store, context.instance, days, retries_on=is_retrying(context.instance))
+    except StoreError as error:
+        raise Failure(str(error), allow_retries=False) from None
 
 
 def _check(
@@ -283,10 +315,10 @@ class _Progress:
         self._done = self._failed = 0
         self._started = self._logged = time.monotonic()
 
-    def add(self, batch: Sequence[Stored]) -> None:
+    def add(self, done: int, failed: int = 0) -> None:
         """Count a batch, and log if the last line is a while ago."""
-        self._done += len(batch)
-        self._failed += sum(isinstance(stored.outcome, DayFailed) for stored in batch)
+        self._done += done
+        self._failed += failed
         now = time.monotonic()
         if now - self._logged < PROGRESS_SECONDS and self._done < self._total:
             return

@@ -26,7 +26,9 @@ from dagster import (
 # Dagster's own way to say which materialization a result is about; it exports no public name for it.
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
-from fixtures_pipeline.outcome import DayFailed, DayState, Stored
+from fixtures_pipeline.outcome import DayFailed, DayFixtures, DayState, Stored
+from fixtures_pipeline.providers.mapping import version_of
+from fixtures_pipeline.providers.provider import Provider
 from fixtures_pipeline.retries import next_retry
 from fixtures_pipeline.text import shorten
 
@@ -39,13 +41,15 @@ DAY_LOADED = AssetCheckKey(AssetKey("fixture_days"), "day_loaded")
 _DATA_VERSION = "dagster/data_version"
 
 
-def describe_tables(stored: Stored, provider: str) -> Iterator[AssetMaterialization]:
-    """Yield a materialization for each table in which a day really changed.
+def describe_tables(stored: Stored, provider: Provider) -> Iterator[AssetMaterialization]:
+    """Yield a materialization for each table in which a day really changed: none for a stale outcome.
 
     `fixtures` comes after `fixture_days`: the UI calls a table out of date whose upstream was materialized later.
     """
     key = stored.day.isoformat()
     outcome = stored.outcome
+    if stored.stale:
+        return
 
     def materialize(table: str, rows: int, version: str | None, **metadata: Any) -> AssetMaterialization:  # noqa: ANN401
         counts = {"dagster/partition_row_count": rows, "dagster/row_count": stored.rows[table]}
@@ -54,7 +58,7 @@ def describe_tables(stored: Stored, provider: str) -> Iterator[AssetMaterializat
         )
 
     fetched: dict[str, Any] = {
-        "provider": provider,
+        "provider": provider.name,
         "events": outcome.events,
         "bytes": outcome.size,
         "milliseconds": outcome.elapsed_ms,
@@ -71,14 +75,46 @@ def describe_tables(stored: Stored, provider: str) -> Iterator[AssetMaterializat
             **({} if outcome.http_status is None else {"http_status": outcome.http_status}),
         )
         return
-    yield materialize("fixture_days", 1, stored.days_version, in_progress=outcome.in_progress, **fetched)
-    yield materialize("fixtures", stored.state.fixtures, stored.fixtures_version, **fetched, **_show(stored))
-    yield materialize("fixture_errors", 0, "no error", healed=stored.healed, provider=provider)
+    if stored.fixtures is not None:
+        shown = _show("competitions", stored.fixtures.competitions)
+        yield materialize("fixture_days", 1, stored.days_version, in_progress=outcome.in_progress, **fetched, **shown)
+        yield describe_fixtures(stored.fixtures, provider, fetched)
+    if stored.state.error is None:
+        yield materialize("fixture_errors", 0, "no error", healed=stored.healed, provider=provider.name)
 
 
-def _show(stored: Stored) -> dict[str, Any]:
-    """Return the day's first fixtures as a table."""
-    return {"first_fixtures": draw_table(stored.first_fixtures)} if stored.first_fixtures else {}
+def describe_fixtures(made: DayFixtures, provider: Provider, fetched: Mapping[str, Any]) -> AssetMaterialization:
+    """Return the materialization of a day's `fixtures`.
+
+    Args:
+        made: The rows.
+        provider: By whose mapping they were made.
+        fetched: What is known of the fetch; nothing if nothing was fetched.
+    """
+    return AssetMaterialization(
+        "fixtures",
+        partition=made.state.day.isoformat(),
+        metadata={
+            "dagster/partition_row_count": made.state.fixtures,
+            "dagster/row_count": made.total,
+            "changes": made.changes,
+            **fetched,
+            **_show("first_fixtures", made.first),
+        },
+        # Dagster compares the version of the code only if it is told of the input as well. It is told that any will
+        # do, as `fixtures` is made whenever `fixture_days` is.
+        tags={
+            _DATA_VERSION: made.version,
+            "dagster/code_version": version_of(provider),
+            "dagster/input_data_version/fixture_days": "any",
+            "dagster/input_event_pointer/fixture_days": "NULL",
+        },
+    )
+
+
+def _show(name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return rows as metadata: a table, if there are any."""
+    return {name: draw_table(rows)} if rows else {}
 
 
 def evaluate_days(

@@ -5,6 +5,7 @@ is in its own module; what becomes of the rows is for `judge` and `store`, which
 constant text: data reaches it only as parameters.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 from fixtures_pipeline.providers.provider import Provider
@@ -112,6 +113,12 @@ def _select(provider: Provider, columns: Sequence[str], source: str, events: str
             )
         )
     """
+
+
+def version_of(provider: Provider) -> str:
+    """Return a short name for a provider's mapping: another one whenever rows may come out differently."""
+    text = " ".join([*SQL_WORDS, select_stored(provider, sorted(provider.columns), "answers")])
+    return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()[:12]
 
 
 def extract_list(provider: Provider) -> str:

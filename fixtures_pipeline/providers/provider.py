@@ -13,6 +13,8 @@ from typing import Any
 
 #: `Provider.refusal` of one that says nothing beside the status.
 NO_REFUSAL = "NULL::STRUCT(error_type VARCHAR, message VARCHAR, scope VARCHAR)"
+#: `Provider.named_day` of one that names no day for an event without a kickoff.
+NO_NAMED_DAY = "NULL::DATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class Provider:
     base_url: str | None = None
     key_header: str | None = None
     written_kickoff: str = "NULL"
-    named_day: str = "NULL::DATE"
+    named_day: str = NO_NAMED_DAY
     refusal: str = NO_REFUSAL
     pause: Callable[[Mapping[str, str]], float] = lambda headers: 0.0  # noqa: ARG005 - most providers say nothing
     requests_per_second: float = 10
