@@ -101,6 +101,7 @@ def _history(table: "_Table", folder: Path) -> None:
         ("one day loaded again, 20 years stored", "reload", 1.5, None),
         ("checks of a day's run, 20 years stored", "checks", 3, 2),
         ("checks over all days, 20 years stored", "checks_all_days", None, None),
+        ("a day of 200 events replayed, of 20 years", "replay", None, 0.01),
     ):
         one, twenty = found[name]
         table.add(what, twenty, "s", "1 year stored", one, "<=", allowed, limit=limit)

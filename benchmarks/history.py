@@ -19,6 +19,7 @@ from benchmarks.answers import history
 from fixtures_pipeline.dagster.checks import evaluate_rules
 from fixtures_pipeline.dagster.events import evaluate_days
 from fixtures_pipeline.judge import Judge
+from fixtures_pipeline.loading import REPLAYED_AT_ONCE
 from fixtures_pipeline.outcome import DayLoaded
 from fixtures_pipeline.providers.sofascore import SOFASCORE
 from fixtures_pipeline.store.fixture_store import FixtureStore
@@ -52,6 +53,15 @@ def reload(store: FixtureStore, day: date, body: str) -> float:
     return seconds
 
 
+def replay(store: FixtureStore) -> float:
+    """Return the seconds that making the rows of a day again takes, when all days are."""
+    days = [state.day for state in find_states(store, None)]
+    started = time.perf_counter()
+    for start in range(0, len(days), REPLAYED_AT_ONCE):
+        assert all(made.changes == 0 for made in store.replay(days[start : start + REPLAYED_AT_ONCE]))
+    return (time.perf_counter() - started) / len(days)
+
+
 def check(store: FixtureStore, instance: DagsterInstance, days: Sequence[date] | None) -> float:
     """Return the seconds that all checks of a run over `days` take; None checks every day there is."""
     started = time.perf_counter()
@@ -66,7 +76,7 @@ def main() -> None:
     stores = {years: build(folder / f"{years}.duckdb", years) for years in YEARS}
     answers = dict(islice(history(1, EVENTS), 200, 200 + ROUNDS))
     figures: dict[str, dict[int, list[float]]] = {
-        name: {years: [] for years in YEARS} for name in ("reload", "checks", "checks_all_days")
+        name: {years: [] for years in YEARS} for name in ("reload", "checks", "checks_all_days", "replay")
     }
     with DagsterInstance.ephemeral() as instance:
         for number, (day, body) in enumerate(answers.items()):
@@ -77,6 +87,7 @@ def main() -> None:
                 figures["checks"][years].append(check(store, instance, [day]))
         for years, store in stores.items():
             figures["checks_all_days"][years].append(check(store, instance, None))
+            figures["replay"][years].append(replay(store))
     medians = {name: [median(by_years[years]) for years in YEARS] for name, by_years in figures.items()}
     print(json.dumps(medians))
 
