@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     requests_per_second: float | None = Field(default=None, gt=0, le=1000)
     requests_per_day: int | None = Field(default=None, ge=1)
     concurrency: int = Field(default=8, ge=1, le=64)
+    keep_runs: int = Field(default=30, ge=1, le=36500)
     lock_timeout: float = Field(default=60, ge=0, le=3600)
     notify: SecretStr | None = None
     snapshot: Path | None = None

@@ -3,6 +3,7 @@
 import gzip
 import ipaddress
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -22,7 +23,7 @@ from fixtures_pipeline.outcome import Outcome
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline_tests.fault_server import FaultServer
-from fixtures_pipeline_tests.processes import TABLES, Dagster
+from fixtures_pipeline_tests.processes import ROOT, TABLES, Dagster
 from fixtures_pipeline_tests.runs import RangeRun, asking, range_run
 from fixtures_pipeline_tests.stores import SOFASCORE, UTC, store_at, table
 
@@ -106,10 +107,11 @@ def instance() -> Iterator[DagsterInstance]:
 
 @pytest.fixture
 def instance_in_files(tmp_path: Path) -> Iterator[DagsterInstance]:
-    """Return a Dagster instance with its files in the test's folder."""
+    """Return a Dagster instance with its files in the test's folder, set up as by `make run`."""
     home = tmp_path / "home"
     home.mkdir()
-    with DagsterInstance.local_temp(str(home), overrides={"telemetry": {"enabled": False}}) as local:
+    shutil.copy(ROOT / "dagster.yaml", home)
+    with DagsterInstance.from_config(str(home)) as local:
         yield local
 
 

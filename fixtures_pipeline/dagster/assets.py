@@ -189,8 +189,7 @@ def _load(
     """Load the days and tell Dagster of each; those that fail are added to `failures`."""
     progress = _Progress(context, len(days))
     retries_on = is_retrying(context.instance)
-    for batch in loading.load_days(settings, days, context.run.run_id):
-        news.add(batch)
+    for batch in loading.load_days(settings, days, context.run.run_id, note=news.add):
         for stored in batch:
             if stored.stale:
                 context.log.info(f"{stored.day}: what another run fetched later is stored already, and is kept.")

@@ -1,0 +1,177 @@
+"""Dagster's event log in its own SQLite files, with connections that stay open; `dagster.yaml` selects it.
+
+Dagster opens and closes a connection for every entry, and SQLite empties and deletes its write-ahead log whenever the
+last connection closes: that was most of a run's time. What is written, in which files, and that it is on disk before
+anything else happens, stays as Dagster has it, so that a home can change from one storage to the other and back.
+"""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from dagster import DagsterInstance, EventLogEntry
+
+# The storage that Dagster takes by default. It has no public name; Dagster's docs give this one for dagster.yaml.
+from dagster._core.storage.event_log import SqliteEventLogStorage
+from sqlalchemy import Connection, Engine, StaticPool, bindparam, create_engine, text
+
+_INDEX = "index"
+#: Seconds that a transaction waits for those of other processes, as in Dagster.
+_PATIENCE = 30
+#: Bytes of a page in the file of a run: of 25 tables and indexes there, most stay empty, and each takes a page.
+_PAGE = 1024
+#: Entries that Dagster hands over at once, which it does with those that plan a run.
+_BATCH = 1000
+
+_SHOWN_RUNS = """
+    SELECT run_id FROM event_logs WHERE id IN (
+        SELECT max(id) FROM event_logs WHERE asset_key IS NOT NULL GROUP BY asset_key, partition, dagster_event_type
+    )
+    UNION
+    SELECT run_id FROM asset_check_executions WHERE id IN (
+        SELECT max(id) FROM asset_check_executions
+        GROUP BY asset_key, check_name, partition, execution_status = 'PLANNED'
+    )
+"""
+
+
+class EventLog(SqliteEventLogStorage):
+    """Dagster's SQLite storage, keeping a connection to the index and to the file of the run that was used last."""
+
+    def __init__(self, inst_data: Any = None) -> None:  # noqa: ANN401 - whatever Dagster's configuration passes
+        """Open nothing yet: where the files are is known once the instance is, in `register_instance`."""
+        self._inst_data = inst_data
+        # Reentrant: a transaction within one to the same file is part of it.
+        self._turn = threading.RLock()
+        self._engines: dict[str, Engine] = {}
+        self._open: dict[str, Connection] = {}
+        self._tables: set[str] = set()
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        """Return what can be configured: nothing."""
+        return {}
+
+    @classmethod
+    def from_config_value(cls, inst_data: Any, config_value: Any) -> "EventLog":  # noqa: ANN401, ARG003
+        """Return the storage that `dagster.yaml` selects."""
+        return cls(inst_data)
+
+    def register_instance(self, instance: DagsterInstance) -> None:
+        """Use the files in the instance's home where Dagster has them by default."""
+        os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", str(_BATCH))
+        super().__init__(str(Path(instance.root_directory, "history", "runs")), self._inst_data)
+        super().register_instance(instance)
+
+    def run_connection(self, run_id: str | None = None) -> Any:  # noqa: ANN401 - as in Dagster
+        """Give a connection to a run's file for one transaction."""
+        return self._borrow(run_id or "")
+
+    def index_connection(self) -> Any:  # noqa: ANN401 - as in Dagster
+        """Give a connection to the index of all runs for one transaction."""
+        return self._borrow(_INDEX)
+
+    @contextmanager
+    def _borrow(self, shard: str) -> Iterator[Connection]:
+        """Give the connection to a file for one transaction, or for a part of the one that is under way."""
+        with self._turn:
+            if shard in self._open:
+                yield self._open[shard]
+                return
+            with self._connect_for_good(shard).begin() as connection:
+                self._open[shard] = connection
+                try:
+                    yield connection
+                finally:
+                    del self._open[shard]
+
+    def _connect_for_good(self, shard: str) -> Engine:
+        """Return the engine of a file, whose one connection stays open; that of another run closes."""
+        if shard not in self._engines:
+            # A server looks at many runs, and each would be three open files.
+            self._close(self._engines.keys() - self._open.keys() - {_INDEX})
+            path = Path(self.path_for_shard(shard))
+            if not path.exists():
+                _create(path)
+            # Dagster's own way makes the tables, if they are not there.
+            with super().run_connection(shard):
+                pass
+            self._engines[shard] = create_engine(
+                self.conn_string_for_shard(shard),
+                poolclass=StaticPool,
+                # Threads take turns.
+                connect_args={"timeout": _PATIENCE, "check_same_thread": False},
+            )
+        return self._engines[shard]
+
+    def _close(self, shards: set[str]) -> None:
+        for shard in shards:
+            self._engines.pop(shard).dispose()
+
+    def has_table(self, table_name: str) -> bool:
+        """Say whether a table is there; Dagster asks for every entry, and never drops one."""
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
+
+    def store_event(self, event: EventLogEntry) -> None:
+        """Store an entry: in its run's file, then, in one transaction, all that the index has of it."""
+        with self.index_connection():
+            super().store_event(event)
+        # Who follows a run watches its file, which is not written while its write-ahead log is kept.
+        os.utime(self.path_for_shard(event.run_id))
+
+    def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
+        """Store entries of one run, all of them or none."""
+        with self.index_connection(), self.run_connection(events[0].run_id):
+            super().store_event_batch(events)
+
+    def find_shown_runs(self) -> set[str]:
+        """Return the runs that the state of an asset, a partition or a check comes from.
+
+        They have the latest entry of a kind about an asset or one of its partitions, or the latest result of a check or
+        one of its partitions, or were the last to plan one.
+        """
+        with self.index_connection() as connection:
+            return {run_id for (run_id,) in connection.execute(text(_SHOWN_RUNS))}
+
+    def delete_check_results(self, run_ids: Sequence[str]) -> None:
+        """Delete the results of checks that runs gave, which Dagster keeps when it deletes a run."""
+        statement = text("DELETE FROM asset_check_executions WHERE run_id IN :runs")
+        with self.index_connection() as connection:
+            connection.execute(statement.bindparams(bindparam("runs", run_ids, expanding=True)))
+
+    def delete_events(self, run_id: str) -> None:
+        """Delete the entries of a run, from the index and with the run's file."""
+        with self.index_connection() as connection:
+            self.delete_events_for_run(connection, run_id)
+        if self.supports_global_concurrency_limits:
+            self.free_concurrency_slots_for_run(run_id)
+        with self._turn:
+            self._close(self._engines.keys() & {run_id})
+            for ending in ("", "-wal", "-shm"):
+                Path(f"{self.path_for_shard(run_id)}{ending}").unlink(missing_ok=True)
+
+    def wipe(self) -> None:
+        """Delete everything."""
+        with self._turn:
+            self._close(set(self._engines))
+            super().wipe()
+
+    def dispose(self) -> None:
+        """Close the files; SQLite then deletes the write-ahead logs that no other process has open."""
+        super().dispose()
+        with self._turn:
+            self._close(set(self._engines))
+
+
+def _create(path: Path) -> None:
+    """Create an empty file with small pages; SQLite's own are four times as large."""
+    # If it is locked, another process is creating it.
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(path, timeout=_PATIENCE)) as database:
+        database.execute(f"PRAGMA page_size = {_PAGE}")
+        database.execute("PRAGMA journal_mode = WAL")

@@ -1,0 +1,254 @@
+"""The event log with connections that stay open: the same files as Dagster's, crowds, crashes, nothing left behind."""
+
+import os
+import re
+import sqlite3
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from dagster import AssetKey, AssetMaterialization, AssetRecordsFilter, DagsterInstance, EventLogEntry
+from sqlalchemy.exc import OperationalError
+
+from fixtures_pipeline.dagster.event_log import EventLog
+from fixtures_pipeline.loading import open_store
+from fixtures_pipeline.settings import Settings
+from fixtures_pipeline_tests.days_logger import log_days_job
+from fixtures_pipeline_tests.processes import ROOT, Process, until
+from fixtures_pipeline_tests.runs import FIRST, run
+from fixtures_pipeline_tests.stores import table
+
+OWN = (ROOT / "dagster.yaml").read_text()
+DEFAULT = re.sub(r"^event_log_storage:\n(  .*\n)+", "", OWN, flags=re.MULTILINE)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Return a home as `make run` makes it."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    (folder / "dagster.yaml").write_text(OWN)
+    return folder
+
+
+@contextmanager
+def opened(home: Path, config: str = OWN) -> Iterator[DagsterInstance]:
+    (home / "dagster.yaml").write_text(config)
+    with DagsterInstance.from_config(str(home)) as instance:
+        assert isinstance(instance.event_log_storage, EventLog) == (config == OWN)
+        yield instance
+
+
+def log(instance: DagsterInstance, asset: str, count: int) -> str:
+    """Log days in a run of this process; return its id."""
+    config = {"ops": {"log_days": {"config": {"asset": asset, "count": count}}}}
+    return log_days_job.execute_in_process(instance=instance, run_config=config).run_id
+
+
+def logger(home: Path, asset: str, count: int) -> Process:
+    """Start a process that logs days."""
+    arguments = ("-m", "fixtures_pipeline_tests.days_logger", str(home), asset, str(count))
+    return Process(*arguments, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+
+
+def in_log(instance: DagsterInstance, run_id: str) -> list[str]:
+    """Return the days that the log of a run has, in order."""
+    return [
+        entry.get_dagster_event().partition or ""
+        for entry in instance.all_logs(run_id)
+        if entry.is_dagster_event and entry.get_dagster_event().is_step_materialization
+    ]
+
+
+def in_index(instance: DagsterInstance, asset: str) -> list[str]:
+    """Return the days that the index has for an asset, in order."""
+    records = instance.fetch_materializations(AssetRecordsFilter(AssetKey(asset)), limit=1000, ascending=True).records
+    return [record.partition_key or "" for record in records]
+
+
+def numbers(count: int) -> list[str]:
+    return [str(number) for number in range(count)]
+
+
+def files(home: Path) -> list[Path]:
+    return list((home / "history" / "runs").iterdir())
+
+
+def test_a_home_goes_from_dagsters_storage_to_this_one_and_back(home: Path, settings: Settings) -> None:
+    shown: list[tuple[str, Sequence[EventLogEntry]]] = []
+    for number, config in enumerate([DEFAULT, OWN, DEFAULT, OWN]):
+        with opened(home, config) as instance:
+            for earlier, logs in shown:
+                assert instance.all_logs(earlier) == logs
+            result = run(settings, instance, FIRST)
+            assert result.success
+            shown.append((result.run_id, instance.all_logs(result.run_id)))
+            materialized = instance.fetch_materializations(AssetKey("fixtures"), limit=10).records
+            assert [record.run_id for record in materialized] == [run_id for run_id, _ in reversed(shown)]
+            assert len(materialized) == number + 1
+    kinds = [[(entry.dagster_event_type, entry.step_key) for entry in logs] for _, logs in shown]
+    assert kinds[0] == kinds[1] == kinds[2] == kinds[3]
+
+
+def test_both_storages_write_the_same_rows(tmp_path: Path) -> None:
+    found = []
+    for name, config in (("default", DEFAULT), ("own", OWN)):
+        (tmp_path / name).mkdir()
+        with opened(tmp_path / name, config) as instance:
+            run_id = log(instance, "days", 5)
+        rows = {}
+        for path in files(tmp_path / name):
+            with closing(sqlite3.connect(path)) as database:
+                tables = [row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+                counts = {table: database.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in tables}
+                rows[path.name.replace(run_id, "run")] = counts
+        found.append(rows)
+    assert found[0] == found[1]
+
+
+def test_an_entry_is_on_the_disk_before_the_next_thing_happens(home: Path) -> None:
+    with opened(home) as instance:
+        run_id = log(instance, "days", 1)
+        storage = instance.event_log_storage
+        assert isinstance(storage, EventLog)
+        for connection in (storage.index_connection(), storage.run_connection(run_id)):
+            with connection as transaction:
+                assert transaction.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+                assert transaction.exec_driver_sql("PRAGMA synchronous").scalar() == 2, "FULL, as by default"
+        instance.report_runless_asset_event(AssetMaterialization("days", partition="1"))
+        with closing(sqlite3.connect(home / "history" / "runs" / "index.db")) as other:
+            assert other.execute("SELECT count(*) FROM event_logs WHERE partition IS NOT NULL").fetchone() == (2,)
+
+
+def test_several_processes_log_and_read_at_once(home: Path) -> None:
+    with opened(home) as instance, ExitStack() as stack:
+        started = [stack.enter_context(logger(home, f"asset{number}", 40)) for number in range(4)]
+        own = log(instance, "own", 40)
+        runs = []
+        for number, process in enumerate(started):
+            assert process.stdout is not None
+            runs.append(process.stdout.readline().strip())
+            # As a server does, while they go on.
+            assert in_log(instance, runs[-1]) == numbers(len(in_log(instance, runs[-1])))
+            process.stdout.read()
+            assert process.wait() == 0
+            assert in_index(instance, f"asset{number}") == numbers(40)
+        for run_id in [own, *runs]:
+            assert in_log(instance, run_id) == numbers(40)
+            assert instance.get_run_by_id(run_id).status.value == "SUCCESS"  # type: ignore[union-attr]
+    assert check_files(home) == {"ok"}
+
+
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_after_a_kill_there_is_what_was_said_to_be_logged_and_work_goes_on(home: Path, kills: int) -> None:
+    for number in range(kills):
+        asset = f"asset{number}"
+        with opened(home) as instance, logger(home, asset, 1000) as process:
+            assert process.stdout is not None
+            run_id = process.stdout.readline().strip()
+            said = [process.stdout.readline() for _ in range(3 + number)]
+            process.kill()
+            said += process.stdout.readlines()
+            process.wait()
+            logged = len([line for line in said if line.endswith("\n")])
+            # What the server sees, which has had the index open all along, and who comes later, with either storage.
+            assert logged <= len(in_index(instance, asset)) <= len(in_log(instance, run_id)) <= logged + 1
+            seen = in_log(instance, run_id), in_index(instance, asset)
+            assert seen == (numbers(len(seen[0])), numbers(len(seen[1])))
+            own = log(instance, "own", 2)
+        for config in (DEFAULT, OWN):
+            with opened(home, config) as instance:
+                assert (in_log(instance, run_id), in_index(instance, asset)) == seen
+                assert in_log(instance, own) == numbers(2)
+    assert check_files(home) == {"ok"}
+
+
+def test_a_run_that_is_killed_has_logged_nothing_that_is_not_committed(home: Path, settings: Settings) -> None:
+    environment = {
+        **os.environ,
+        "DAGSTER_HOME": str(home),
+        "FIXTURES_PROVIDER": settings.provider,
+        "FIXTURES_API_URL": settings.api_url or "",
+        "FIXTURES_DB": str(settings.database),
+        "FIXTURES_START_DATE": settings.start_date.isoformat(),
+        "FIXTURES_REQUESTS_PER_SECOND": "1000",
+    }
+    arguments = ("-m", "fixtures_pipeline", "load", f"{FIRST}...{FIRST + timedelta(days=199)}")
+    with opened(home) as instance, Process(*arguments, env=environment) as process:
+        # In the second batch of days or later, while another one is being stored.
+        until(lambda: len(in_index(instance, "fixture_errors")) > 24, 120)
+        process.kill()
+        process.wait()
+        logged = {asset: in_index(instance, asset) for asset in ("fixture_days", "fixtures", "fixture_errors")}
+    committed = [row["date"].isoformat() for row in table(open_store(settings), "fixture_days")]
+    assert len(logged["fixture_days"]) < 200
+    for days in logged.values():
+        assert len(days) == len(set(days))
+        assert set(days) <= set(committed)
+    assert logged["fixtures"] == logged["fixture_days"][: len(logged["fixtures"])], "order per day"
+    assert logged["fixture_errors"] == logged["fixtures"][: len(logged["fixture_errors"])]
+
+
+def test_who_follows_a_run_of_another_process_sees_each_entry_while_it_goes_on(home: Path) -> None:
+    followed: list[EventLogEntry] = []
+
+    def follow(entry: EventLogEntry, _: str) -> None:
+        followed.append(entry)
+
+    with opened(home) as instance, logger(home, "days", 1000) as process:
+        assert process.stdout is not None
+        run_id = process.stdout.readline().strip()
+        instance.watch_event_logs(run_id, None, follow)
+        for _ in range(3):
+            process.stdout.readline()
+            seen = len(followed)
+            until(lambda seen=seen: len(followed) > seen, 30)  # type: ignore[misc]
+        instance.end_watch_event_logs(run_id, follow)
+
+
+def test_a_server_that_looks_at_many_runs_keeps_one_of_their_files_open(home: Path) -> None:
+    with opened(home) as instance:
+        runs = [log(instance, "days", 1) for _ in range(3)]
+        for run_id in runs:
+            in_log(instance, run_id)
+        links = [str(path.readlink()) for path in Path("/proc/self/fd").iterdir() if path.is_symlink()]
+        assert {Path(link).name for link in links if str(home) in link and link.endswith(".db")} >= {"index.db"}
+        assert len({link for link in links if str(home / "history" / "runs") in link and link.endswith(".db")}) == 2
+
+
+def test_nothing_is_left_beside_the_files_when_a_process_ends(home: Path) -> None:
+    with opened(home) as instance:
+        log(instance, "days", 1)
+    assert {path.suffix for path in files(home)} == {".db"}
+
+
+def test_what_a_run_plans_is_logged_as_a_whole(home: Path) -> None:
+    with opened(home) as instance:
+        run_id = log(instance, "days", 1)
+        entries = instance.all_logs(run_id)
+        storage = instance.event_log_storage
+        broken = entries[1]._replace(run_id="a run without a folder/")
+        with pytest.raises(OperationalError, match="unable to open"):
+            storage.store_event_batch([entries[0], broken])
+        assert instance.all_logs(run_id) == entries
+
+
+def test_a_wiped_log_begins_anew(home: Path) -> None:
+    with opened(home) as instance:
+        log(instance, "days", 1)
+        instance.wipe()
+        assert in_index(instance, "days") == []
+        assert in_log(instance, log(instance, "days", 2)) == numbers(2)
+
+
+def check_files(home: Path) -> set[str]:
+    """Return what SQLite finds wrong with the files."""
+    found = set()
+    for path in files(home):
+        if path.suffix == ".db":
+            with closing(sqlite3.connect(path)) as database:
+                found |= {row[0] for row in database.execute("PRAGMA integrity_check")}
+    return found
