@@ -1,9 +1,13 @@
-"""What the pipeline is compared with: the least that any loader has to do, and what a plain script does."""
+"""What the pipeline is compared with: the least that any loader has to do, a plain script, Dagster as it comes.
+
+`python -m benchmarks.baselines HOME TAGS` carries out one run with all that Dagster does by default.
+"""
 
 import http.client
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
@@ -11,26 +15,15 @@ from urllib.parse import urlsplit
 
 import duckdb
 import requests
-from dagster import (
-    AssetCheckEvaluation,
-    AssetCheckResult,
-    AssetCheckSpec,
-    AssetExecutionContext,
-    AssetKey,
-    AssetMaterialization,
-    AssetSpec,
-    BackfillPolicy,
-    DailyPartitionsDefinition,
-    Definitions,
-    Output,
-    multi_asset,
-)
+from dagster import DagsterInstance, Definitions, JobDefinition, execute_job, reconstructable
 
+from fixtures_pipeline.dagster.automation import LOAD_DAYS_JOB
+from fixtures_pipeline.definitions import build_definitions
 from fixtures_pipeline.providers.mapping import SQL_WORDS
 from fixtures_pipeline.providers.sofascore import SOFASCORE
+from fixtures_pipeline.settings import Settings
 
 CONCURRENCY = 8
-_TABLES = ("fixture_days", "fixtures", "fixture_errors")
 
 
 def floor(url: str, days: Sequence[date], folder: Path) -> None:
@@ -84,31 +77,18 @@ def sequential(url: str, days: Sequence[date], folder: Path) -> None:
     server.close()
 
 
-def bare_events(first: date, checks: int) -> Definitions:
-    """Return assets and checks like the project's, whose op logs its events for each day and does nothing else."""
-    partitions = DailyPartitionsDefinition(first.isoformat())
+def describe(settings: Settings) -> dict[str, str]:
+    """Return an environment from which `load_each_day` reads these settings."""
+    given = settings.model_dump(include={"provider", "api_url", "db", "start_date", "requests_per_second"})
+    return {f"FIXTURES_{name.upper()}": str(value) for name, value in given.items()}
 
-    @multi_asset(
-        specs=[AssetSpec(table, skippable=True) for table in _TABLES],
-        check_specs=[
-            AssetCheckSpec("day_loaded", asset="fixture_days", partitions_def=partitions),
-            *(AssetCheckSpec(f"check_{n}", asset="fixtures") for n in range(checks)),
-        ],
-        partitions_def=partitions,
-        backfill_policy=BackfillPolicy.single_run(),
-        can_subset=True,
-    )
-    def bare(
-        context: AssetExecutionContext,
-    ) -> Iterator[AssetMaterialization | AssetCheckEvaluation | AssetCheckResult | Output[None]]:
-        for key in context.partition_keys:
-            for table in _TABLES:
-                yield AssetMaterialization(table, partition=key)
-            yield AssetCheckEvaluation(
-                asset_key=AssetKey("fixture_days"), check_name="day_loaded", passed=True, partition=key
-            )
-        yield Output(None, output_name="fixture_days_day_loaded")
-        for n in range(checks):
-            yield AssetCheckResult(passed=True, asset_key="fixtures", check_name=f"check_{n}")
 
-    return Definitions(assets=[bare])
+def load_each_day() -> JobDefinition:
+    """Return the project's job with Dagster's own executor."""
+    ours = build_definitions(Settings.load())
+    return Definitions(assets=ours.assets, jobs=[LOAD_DAYS_JOB]).resolve_job_def(LOAD_DAYS_JOB.name)
+
+
+if __name__ == "__main__":
+    with DagsterInstance.from_config(sys.argv[1]) as instance:
+        assert execute_job(reconstructable(load_each_day), instance, tags=json.loads(sys.argv[2])).success

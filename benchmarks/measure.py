@@ -4,22 +4,24 @@ A process of its own starts cold, and its memory is only what it needed itself.
 """
 
 import json
+import os
 import re
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-from dagster import DagsterInstance, Definitions
+from dagster import AssetKey, DagsterInstance, ExecuteInProcessResult
 
 from benchmarks import baselines
 from benchmarks.answers import days
 from fixtures_pipeline.definitions import build_definitions
 from fixtures_pipeline.loading import load_days
 from fixtures_pipeline.outcome import DayFailed
-from fixtures_pipeline.settings import Settings
-from fixtures_pipeline.store.rules import RULES
+from fixtures_pipeline.settings import PROJECT_ROOT, Settings
 
 
 def settings(url: str, folder: Path) -> Settings:
@@ -44,27 +46,84 @@ def pipeline(url: str, asked: list[date], folder: Path) -> None:
 
 
 def dagster_run(url: str, asked: list[date], folder: Path) -> None:
-    """Run the project's op over the days."""
-    _range_run(build_definitions(settings(url, folder)), asked, folder)
+    """Fetch and store the days, then run the project's op over them, in the same process."""
+    for name in ("without", "within"):
+        (folder / name).mkdir()
+    started = time.perf_counter()
+    pipeline(url, asked, folder / "without")
+    _figures["without"] = time.perf_counter() - started
+    with _open_home(folder) as instance:
+        started = time.perf_counter()
+        result = _range_run(url, asked, folder / "within", instance)
+        _figures["within"] = time.perf_counter() - started
+        _figures["events"] = len(instance.all_logs(result.run_id))
 
 
-def dagster_events(url: str, asked: list[date], folder: Path) -> None:  # noqa: ARG001 - it asks nobody
-    """Log the same events from an op that does nothing else."""
-    _range_run(baselines.bare_events(asked[0], len(RULES)), asked, folder)
+def ticks(url: str, asked: list[date], folder: Path) -> None:
+    """Run the project's op over the same days ten times, in a home that has seen them before."""
+    rounds = 10
+    with _open_home(folder) as instance:
+        _range_run(url, asked, folder, instance)
+    before = _measure_home(folder)
+    with _open_home(folder) as instance:
+        for _ in range(rounds):
+            _range_run(url, asked, folder, instance)
+    _figures["bytes"] = (_measure_home(folder) - before) / rounds
 
 
-def _range_run(definitions: Definitions, asked: list[date], folder: Path) -> None:
+def single_run(url: str, asked: list[date], folder: Path) -> None:
+    """Run the project's op over the days, for the second time."""
+    with _open_home(folder) as instance:
+        _range_run(url, asked, folder, instance)
+        started = time.process_time()
+        _range_run(url, asked, folder, instance)
+        _figures["processor"] = time.process_time() - started
+
+
+def single_run_and_report(url: str, asked: list[date], folder: Path) -> None:
+    """Do the same and draw the report, as every load did in version 0.1, with Dagster's own event log."""
+    with DagsterInstance.local_temp(str(folder), overrides={"telemetry": {"enabled": False}}) as instance:
+        job = build_definitions(settings(url, folder)).resolve_implicit_global_asset_job_def()
+        for _ in range(2):
+            started = time.process_time()
+            _range_run(url, asked, folder, instance)
+            assert job.execute_in_process(instance=instance, asset_selection=[AssetKey("coverage_report")]).success
+            _figures["processor"] = time.process_time() - started
+
+
+def run_per_day(url: str, asked: list[date], folder: Path) -> None:
+    """Run the project's op over each of the days by itself, with all that Dagster does by default."""
+    os.environ |= baselines.describe(settings(url, folder))
+    with DagsterInstance.local_temp(str(folder), overrides={"telemetry": {"enabled": False}}) as instance:
+        for day in asked:
+            tags = {"dagster/partition": day.isoformat()}
+            # A run is a process, which starts another one for its step.
+            command = [sys.executable, "-m", "benchmarks.baselines", instance.root_directory, json.dumps(tags)]
+            subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+
+
+def _range_run(url: str, asked: list[date], folder: Path, instance: DagsterInstance) -> ExecuteInProcessResult:
     tags = {
         "dagster/asset_partition_range_start": asked[0].isoformat(),
         "dagster/asset_partition_range_end": asked[-1].isoformat(),
     }
-    with DagsterInstance.local_temp(str(folder), overrides={"telemetry": {"enabled": False}}) as instance:
-        job = definitions.resolve_implicit_global_asset_job_def()
-        # What a console makes of thousands of lines is not what is measured here.
-        quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
-        result = job.execute_in_process(instance=instance, tags=tags, run_config=quiet)
-        assert result.success
-        _figures["events"] = len(instance.all_logs(result.run_id))
+    definitions = build_definitions(settings(url, folder))
+    job = definitions.resolve_job_def("load_days_job")
+    result = job.execute_in_process(instance=instance, tags=tags)
+    assert result.success
+    return result
+
+
+def _open_home(folder: Path) -> DagsterInstance:
+    """Open a home as `make run` makes it."""
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    shutil.copy(PROJECT_ROOT / "dagster.yaml", home)
+    return DagsterInstance.from_config(str(home))
+
+
+def _measure_home(folder: Path) -> int:
+    return sum(path.stat().st_size for path in (folder / "home").rglob("*") if path.is_file())
 
 
 _figures: dict[str, float] = {}
@@ -73,7 +132,10 @@ _TASKS: dict[str, Callable[[str, list[date], Path], None]] = {
     "sequential": baselines.sequential,
     "pipeline": pipeline,
     "dagster_run": dagster_run,
-    "dagster_events": dagster_events,
+    "ticks": ticks,
+    "single_run": single_run,
+    "single_run_and_report": single_run_and_report,
+    "run_per_day": run_per_day,
 }
 
 if __name__ == "__main__":

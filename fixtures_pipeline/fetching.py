@@ -135,11 +135,15 @@ class Fetcher:
     def __repr__(self) -> str:
         return f"Fetcher({self._provider.name!r}, {self._base_url!r})"
 
-    def close(self) -> None:
-        """End every request under way, wait until all has ended, and release what was held."""
+    def stop(self) -> None:
+        """End every request under way; whoever is in `fetch` gets no more outcomes. Any thread may ask for it."""
         self._stop.set()
         self._backlog.open()
         self._client.close()
+
+    def close(self) -> None:
+        """End every request under way, wait until all has ended, and release what was held."""
+        self.stop()
         self._pool.shutdown(cancel_futures=True)
         self._turns.close()
         self._judge.close()
@@ -157,7 +161,8 @@ class Fetcher:
         remaining = iter(days)
         pending: set[Future[Outcome]] = set()
         try:
-            while batch := self._gather(remaining, pending):
+            # Once it is stopped, a day may have failed because of that.
+            while (batch := self._gather(remaining, pending)) and not self._stop.is_set():
                 yield batch
                 self._backlog.add(-sum(map(_measure, batch)))
         finally:

@@ -1,6 +1,7 @@
 """From settings to loaded days, without Dagster: opens the store and the API and takes days from one to the other."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from datetime import date, datetime, timedelta
 
@@ -47,15 +48,22 @@ def choose_window(settings: Settings, today: date, behind: int, ahead: int = COM
     return max(today - timedelta(days=behind), settings.start_date), today + timedelta(days=ahead)
 
 
-def load_days(settings: Settings, days: Sequence[date], run_id: str | None = None) -> Iterator[list[Stored]]:
+def load_days(
+    settings: Settings,
+    days: Sequence[date],
+    run_id: str | None = None,
+    note: Callable[[list[Stored]], object] = lambda _: None,
+) -> Iterator[list[Stored]]:
     """Fetch each of `days` and store what comes of it; yield what is in the database after each batch.
 
-    What a batch brought is committed when it is yielded. Leaving the iteration early ends the requests under way.
+    What a batch brought is committed when it is yielded. Meanwhile the next one is fetched and stored; leaving the
+    iteration early ends its requests, or waits until it is committed.
 
     Args:
         settings: Where to fetch from, and where to store.
         days: The days, each once.
         run_id: Noted in `load_log`.
+        note: Called in another thread with each batch that is committed, those included that nobody waits for any more.
 
     Raises:
         StoreError: the database or the file where requests are counted cannot be opened or written.
@@ -86,8 +94,31 @@ def load_days(settings: Settings, days: Sequence[date], run_id: str | None = Non
                 least_events=settings.min_events,
             )
         )
-        for batch in opened.enter_context(closing(fetcher.fetch(days))):
-            yield store.put(batch, run_id)
+
+        def store_batches() -> Generator[list[Stored], None, None]:
+            with closing(fetcher.fetch(days)) as batches:
+                for batch in batches:
+                    stored = store.put(batch, run_id)
+                    note(stored)
+                    yield stored
+
+        def leave() -> None:
+            store.database.leaving.set()
+            fetcher.stop()
+
+        yield from _run_ahead(store_batches(), leave)
+
+
+def _run_ahead(batches: Generator[list[Stored], None, None], leave: Callable[[], None]) -> Iterator[list[Stored]]:
+    """Yield each batch while a thread is at the next one; `leave` is called at the end, and hurries that thread."""
+    with closing(batches), ThreadPoolExecutor(1, thread_name_prefix="load") as thread:
+        try:
+            upcoming = thread.submit(next, batches, None)
+            while (batch := upcoming.result()) is not None:
+                upcoming = thread.submit(next, batches, None)
+                yield batch
+        finally:
+            leave()
 
 
 def replay_days(settings: Settings, days: Sequence[date], run_id: str | None = None) -> Iterator[list[DayFixtures]]:

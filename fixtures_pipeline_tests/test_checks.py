@@ -3,13 +3,15 @@
 from datetime import timedelta
 
 import pytest
-from dagster import AssetKey, DagsterInstance
+from dagster import AssetCheckKey, AssetKey, DagsterInstance
 
+from fixtures_pipeline.dagster.automation import LOAD_DAYS_JOB
 from fixtures_pipeline.dagster.checks import evaluate_rules
+from fixtures_pipeline.definitions import build_definitions
 from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.rules import ROWS_SHOWN, RULES, Rule
-from fixtures_pipeline_tests.runs import FIRST, RangeRun, check_all, check_alone, evaluations, plain, run
+from fixtures_pipeline_tests.runs import FIRST, RangeRun, check_all, check_alone, evaluations, plain, range_of, run
 from fixtures_pipeline_tests.stores import fail
 
 RULE_NAMES = [rule.name for rule in RULES]
@@ -18,6 +20,21 @@ RULE_NAMES = [rule.name for rule in RULES]
 def test_each_rule_gives_one_result_per_run(six_days: RangeRun) -> None:
     for name in RULE_NAMES:
         assert list(evaluations(six_days.result, name)) == [None], name
+
+
+def test_the_job_of_schedules_and_commands_evaluates_every_check_and_leaves_no_plan_open(
+    settings: Settings, instance_in_files: DagsterInstance
+) -> None:
+    job = build_definitions(settings).resolve_job_def(LOAD_DAYS_JOB.name)
+    days = [FIRST + timedelta(days=n) for n in range(3)]
+    result = job.execute_in_process(instance=instance_in_files, tags=range_of(days[0], days[-1]))
+    assert list(evaluations(result, "day_loaded")) == [day.isoformat() for day in days]
+    for rule in RULES:
+        assert list(evaluations(result, rule.name)) == [None], rule.name
+        [record] = instance_in_files.event_log_storage.get_asset_check_execution_history(
+            AssetCheckKey(AssetKey(rule.asset), rule.name), limit=10
+        )
+        assert record.status.value in {"SUCCEEDED", "FAILED"}
 
 
 def test_open_errors_are_a_table_with_the_next_retry(six_days: RangeRun) -> None:

@@ -1,18 +1,21 @@
 """From settings to loaded days without Dagster, and the days that are loaded without anybody naming them."""
 
 from collections.abc import Callable, Generator
-from contextlib import closing
-from datetime import UTC, date, datetime
+from contextlib import ExitStack, closing
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
 
 from fixtures_pipeline.errors import StoreError
+from fixtures_pipeline.fetching import BATCH_DAYS
 from fixtures_pipeline.loading import choose_window, list_known_days, load_days, open_store, replay_days
+from fixtures_pipeline.outcome import Stored
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline_tests.fault_server import FaultServer
 from fixtures_pipeline_tests.oracle import assert_rules
+from fixtures_pipeline_tests.processes import holding, until
 from fixtures_pipeline_tests.stores import table
 
 TODAY = date(2025, 6, 15)
@@ -29,14 +32,59 @@ def test_a_count_of_requests_that_cannot_be_kept_is_one_sentence(
     assert "\n" not in str(caught.value)
 
 
-def test_leaving_early_keeps_what_was_committed(settings: Settings, api: FaultServer) -> None:
+def days_in(settings: Settings, name: str) -> set[date]:
+    return {row["date"] for row in table(open_store(settings), name)}
+
+
+def test_leaving_early_keeps_what_was_committed_and_makes_no_failures(settings: Settings, api: FaultServer) -> None:
     days = [date(2025, 6, number) for number in range(1, 31)]
     api.plan_any(lambda exchange: exchange.answer(200, exchange.good()) if exchange.day < TODAY else exchange.idle())
-    loading = load_days(settings, days)
+    committed: list[Stored] = []
+    loading = load_days(settings, days, note=committed.extend)
     assert isinstance(loading, Generator)
     with closing(loading):
-        committed = {stored.day for stored in next(loading)}
-    assert {row["date"] for row in table(open_store(settings), "fixture_days")} == committed != set()
+        given = {stored.day for stored in next(loading)}
+    assert days_in(settings, "fixture_days") == {stored.day for stored in committed} >= given != set()
+    assert days_in(settings, "fixture_errors") == set()
+
+
+def test_the_next_batch_is_committed_while_the_caller_is_busy_with_one_but_not_the_one_after(
+    settings: Settings,
+) -> None:
+    days = [date(2025, 6, 1) + timedelta(days=number) for number in range(4 * BATCH_DAYS)]
+    committed: list[Stored] = []
+    for number, batch in enumerate(load_days(settings, days, note=committed.extend)):
+        if number == 0:
+            until(lambda batch=batch: len(committed) > len(batch), 30)  # type: ignore[misc]
+            assert len(committed) <= len(batch) + BATCH_DAYS
+        assert {stored.day for stored in batch} <= days_in(settings, "fixture_days")
+    assert {stored.day for stored in committed} == days_in(settings, "fixture_days") == set(days)
+
+
+def test_a_file_that_cannot_be_written_any_more_ends_it_after_what_was_committed(settings: Settings) -> None:
+    days = [date(2025, 6, 1) + timedelta(days=number) for number in range(3 * BATCH_DAYS)]
+    impatient = settings.model_copy(update={"lock_timeout": 0})
+    given: list[Stored] = []
+
+    def hold(_: object) -> None:
+        if not given:
+            held.enter_context(holding(settings.database, 60))
+
+    with ExitStack() as held, pytest.raises(StoreError, match="held by"):
+        for batch in load_days(impatient, days, note=hold):
+            given += batch
+    assert {stored.day for stored in given} == days_in(settings, "fixture_days") != set()
+
+
+def test_leaving_does_not_wait_for_somebody_who_holds_the_file(settings: Settings) -> None:
+    patient = settings.model_copy(update={"lock_timeout": 3600})
+    days = [date(2025, 6, 1) + timedelta(days=number) for number in range(2 * BATCH_DAYS)]
+    with ExitStack() as held:
+        loading = load_days(patient, days, note=lambda _: held.enter_context(holding(settings.database, 3600)))
+        assert isinstance(loading, Generator)
+        with closing(loading):
+            next(loading)
+    assert days_in(settings, "fixture_errors") == set()
 
 
 class TestTheWindow:

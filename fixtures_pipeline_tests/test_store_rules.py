@@ -121,6 +121,36 @@ def test_a_rule_finds_what_breaks_it_and_nothing_else(name: str, loaded: Fixture
         assert find(name, MONDAYS[0]) == []
 
 
+class TestDaysMatchAnswers:
+    """Over all days, events are compared with the hash of what was loaded; an answer is read where that differs."""
+
+    NAME = "days_match_answers"
+
+    def test_finds_rows_of_a_day_that_never_loaded(self, loaded: FixtureStore, find: Find) -> None:
+        with duckdb.connect(str(loaded.database.path)) as connection:
+            connection.execute("UPDATE fixtures SET date = '2025-12-24' WHERE event_id = $id", {"id": EVENT})
+        assert find(self.NAME) == [
+            {"day": DAY, "missing": 1, "surplus": 0},
+            {"day": date(2025, 12, 24), "missing": 0, "surplus": 1},
+        ]
+
+    def test_reads_the_answers_of_days_that_an_older_version_loaded(self, loaded: FixtureStore, find: Find) -> None:
+        with duckdb.connect(str(loaded.database.path)) as connection:
+            connection.execute("UPDATE fixture_days SET events_hash = NULL")
+        assert find(self.NAME) == []
+        with duckdb.connect(str(loaded.database.path)) as connection:
+            connection.execute(CASES[self.NAME].breaking)
+        assert find(self.NAME) == CASES[self.NAME].found
+
+    def test_reads_the_answers_of_the_days_of_a_run_but_not_all_that_there_are(
+        self, loaded: FixtureStore, find: Find
+    ) -> None:
+        with duckdb.connect(str(loaded.database.path)) as connection:
+            connection.execute("UPDATE fixture_days SET data = '[]' WHERE date = $day", {"day": DAY})
+        assert find(self.NAME, DAY) == [{"day": DAY, "missing": 0, "surplus": 5}]
+        assert find(self.NAME) == []
+
+
 def test_days_between_that_were_never_loaded_are_gaps(find: Find) -> None:
     assert find("no_gaps") == [{"partitions": gap, "days": 6} for gap in GAPS]
 

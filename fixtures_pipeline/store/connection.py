@@ -7,6 +7,7 @@ transaction and never while anything is fetched (https://duckdb.org/docs/stable/
 """
 
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -48,19 +49,22 @@ _ADVICE = (
 
 
 @contextmanager
-def connect(path: Path, *, read_only: bool, patience: float) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(
+    path: Path, *, read_only: bool, patience: float, leaving: threading.Event | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the file for as long as the context lasts; wait while another process has it.
 
     Args:
         path: The DuckDB file.
         read_only: Whether nothing will be written; any number of processes can read at once.
         patience: Seconds to wait.
+        leaving: Ends the wait at once when it is set.
 
     Raises:
         StoreLockedError: another process held the file all the while.
         StoreError: the file cannot be opened, read or written.
     """
-    connection = _open(path, read_only=read_only, patience=patience)
+    connection = _open(path, read_only=read_only, patience=patience, leaving=leaving or threading.Event())
     try:
         # Times come back in UTC, whatever the machine's zone.
         connection.execute("SET TimeZone = 'UTC'")
@@ -72,11 +76,12 @@ def connect(path: Path, *, read_only: bool, patience: float) -> Iterator[duckdb.
         connection.close()
 
 
-def _open(path: Path, *, read_only: bool, patience: float) -> duckdb.DuckDBPyConnection:
+def _open(path: Path, *, read_only: bool, patience: float, leaving: threading.Event) -> duckdb.DuckDBPyConnection:
     waiting = tenacity.Retrying(
         retry=tenacity.retry_if_exception(_is_lock),
         wait=tenacity.wait_random_exponential(multiplier=0.02, max=1),
-        stop=tenacity.stop_after_delay(patience),
+        stop=tenacity.stop_after_delay(patience) | tenacity.stop_when_event_set(leaving),
+        sleep=tenacity.sleep_using_event(leaving),
         reraise=True,
     )
     try:

@@ -5,6 +5,7 @@ What is written is in `fixture_store` and `ownership`, what is asked in `questio
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -38,6 +39,8 @@ class FileDatabase:
         self.path = path
         self._belongs_to = (provider, str(zone))
         self._lock_timeout = lock_timeout
+        #: Set by whoever wants no writer of this process to wait for the file any longer.
+        self.leaving = threading.Event()
 
     @contextmanager
     def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -55,7 +58,7 @@ class FileDatabase:
             ) from error
         if not self.path.exists():
             self._create()
-        with connect(self.path, read_only=False, patience=self._lock_timeout) as connection:
+        with connect(self.path, read_only=False, patience=self._lock_timeout, leaving=self.leaving) as connection:
             # A load is too small to be shared out: a second thread only touches memory of its own.
             connection.execute("SET threads = 1")
             schema.migrate(connection, self.path, *self._belongs_to)

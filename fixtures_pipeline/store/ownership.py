@@ -60,6 +60,9 @@ def replace_fixtures(
     return {day: (f"{version:x}", changes) for day, version, changes in connection.execute(_DAYS).fetchall()}
 
 
+#: What `fixture_days.events_hash` holds, of rows that are grouped by day.
+EVENTS_HASH = "md5(coalesce(string_agg(event_id::VARCHAR, ',' ORDER BY event_id), ''))"
+
 #: What is dated in the future was dated by a clock that has been set back since: it counts as the oldest.
 _FETCHED = "CASE WHEN fetched_at <= $now THEN fetched_at ELSE TIMESTAMPTZ 'epoch' END AS fetched_at"
 #: Answers that are fetched within this time of each other tell of the same state of things.
@@ -74,6 +77,15 @@ _PAIRS = ", ".join(
 
 #: From `arrived` (the days) and `claims` (the events that they claim; then all claims to these) to `fixtures`.
 _STATEMENTS = (
+    f"""
+    UPDATE fixture_days SET events_hash = hashed.events_hash
+    FROM (
+        SELECT date, {EVENTS_HASH} AS events_hash
+        FROM (SELECT date FROM arrived) LEFT JOIN claims USING (date)
+        GROUP BY date
+    ) AS hashed
+    WHERE fixture_days.date = hashed.date
+    """,
     # All that these days may change: the events that they claim, had, or waited for.
     """
     CREATE OR REPLACE TEMP TABLE touched AS

@@ -19,6 +19,7 @@ from fixtures_pipeline.providers.mapping import OPEN_STATUSES, select_stored
 from fixtures_pipeline.providers.provider import Provider
 from fixtures_pipeline.store.connection import connect, fetch_records
 from fixtures_pipeline.store.database import FileDatabase
+from fixtures_pipeline.store.ownership import EVENTS_HASH
 from fixtures_pipeline.store.rules import Rule
 from fixtures_pipeline.store.tables import COLUMNS
 
@@ -280,15 +281,33 @@ def find_offending_rows(store: Store, rule: Rule, days: Sequence[date] | None, n
         now: This moment.
     """
     listed = None if days is None else list(days)
-    given = {"days": listed, "now": now}
     with store.database.reading() as connection:
         if rule.reads_answers:
+            # To read all answers takes seconds per year.
+            listed = _find_suspects(connection) if listed is None else listed
             _list_answers(connection, store, listed)
+        given = {"days": listed, "now": now}
         used = {name: value for name, value in given.items() if f"${name}" in rule.query}
         return fetch_records(connection.execute(rule.query, used))
 
 
-def _list_answers(connection: duckdb.DuckDBPyConnection, store: Store, days: list[date] | None) -> None:
+def _find_suspects(connection: duckdb.DuckDBPyConnection) -> list[date]:
+    """Return the days that have other events than were hashed when they were loaded, or were not hashed at all."""
+    suspects = connection.execute(
+        f"""
+        SELECT date
+        FROM (SELECT date, events_hash FROM fixture_days) AS days FULL JOIN (
+            SELECT date, {EVENTS_HASH} AS events_hash
+            FROM (SELECT date, event_id FROM fixtures UNION ALL SELECT date, event_id FROM superseded_fixtures)
+            GROUP BY date
+        ) AS events USING (date)
+        WHERE days.events_hash IS DISTINCT FROM coalesce(events.events_hash, md5('')) OR days.events_hash IS NULL
+        """
+    )
+    return [day for (day,) in suspects.fetchall()]
+
+
+def _list_answers(connection: duckdb.DuckDBPyConnection, store: Store, days: list[date]) -> None:
     """Make the table `listed_fixtures`: `date` and `event_id` of what stored answers list for their own day."""
     connection.execute("CREATE OR REPLACE TEMP TABLE listed_fixtures (date DATE, event_id BIGINT)")
     source = """
@@ -307,7 +326,7 @@ def _list_answers(connection: duckdb.DuckDBPyConnection, store: Store, days: lis
         """
         SELECT date, max(bytes) AS bytes
         FROM fixture_days LEFT JOIN load_log USING (date)
-        WHERE $days IS NULL OR list_contains($days, date)
+        WHERE list_contains($days::DATE[], date)
         GROUP BY date
         ORDER BY date
         """,

@@ -35,7 +35,14 @@ _ANSWER = (
 )
 
 COLUMNS: dict[str, tuple[Column, ...]] = {
-    "fixture_days": _ANSWER,
+    "fixture_days": (
+        *_ANSWER,
+        Column(
+            "events_hash",
+            "VARCHAR",
+            "MD5 of the ids of the day's own events in data, in order; NULL if an older version loaded the day.",
+        ),
+    ),
     "fixtures": (
         Column("event_id", "BIGINT", "The provider's id of the event; unique in the table."),
         Column(
