@@ -6,14 +6,13 @@ how often and for how many days requests are sent in `fetching`.
 
 import codecs
 import http.client
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 from fixtures_pipeline.errors import ErrorType
 from fixtures_pipeline.judge import Judge, Refusal
 from fixtures_pipeline.outcome import NEVER, REFUSALS, DayFailed, DayLoaded, Outcome
-from fixtures_pipeline.providers.provider import Provider
+from fixtures_pipeline.providers.provider import Provider, Request
 from fixtures_pipeline.transport.client import Answer
 from fixtures_pipeline.transport.failures import CHECK_PROXY, Broken
 from fixtures_pipeline.transport.limits import Limits
@@ -68,25 +67,25 @@ class Examiner:
         self._redactor = redactor
         self._limits = limits
 
-    def examine_broken(self, day: date, broken: Broken, tries: int) -> Attempt:
-        """Tell of a day that got no complete answer."""
+    def examine_broken(self, day: date, request: Request, broken: Broken, tries: int) -> Attempt:
+        """Tell of a request for a day that got no complete answer."""
         after = f" after {tries} tries" if tries > 1 else ""
         seen = self._redactor.quote(broken.seen)
         advice = broken.advice or _ADVICE[broken.error_type]
-        message = f"Could not fetch {day} from {self._address}{after}: {seen}. {advice}"
+        message = f"Could not fetch {request.part or day} from {self._address}{after}: {seen}. {advice}"
         retry_at = None if broken.retry_at is None else datetime.fromtimestamp(broken.retry_at, UTC)
         outcome = DayFailed(day, broken.error_type, message, retry_at=retry_at)
         return Attempt(outcome, broken.transient, refuses=broken.error_type in REFUSALS or None)
 
-    def examine_answer(self, day: date, answer: Answer, asked: Mapping[str, str]) -> Attempt:
-        """Say what an answer came to; `asked` is the query that it answers."""
+    def examine_answer(self, day: date, request: Request, answer: Answer, fetched_at: datetime) -> Attempt:
+        """Say what the answer to a request for a day, sent at `fetched_at`, came to."""
         body = answer.content.removeprefix(codecs.BOM_UTF8)
         if answer.status == 200:
-            verdict = self._judge.judge(day, body, asked)
+            verdict = self._judge.judge(day, body, request.query, part=request.part, fetched_at=fetched_at)
             outcome, refusal = verdict.outcome, verdict.refusal
         else:
-            refusal = self._judge.read_refusal(answer.status, body, asked)
-            outcome = self._explain_status(day, answer, body, refusal)
+            refusal = self._judge.read_refusal(answer.status, body, request.query)
+            outcome = self._explain_status(day, request, answer, body, refusal)
         outcome = replace(outcome, size=len(answer.content))
         pause = self._provider.pause(answer.headers)
         if isinstance(outcome, DayLoaded):
@@ -108,7 +107,9 @@ class Examiner:
             pause = max(pause, wait_for)
         return Attempt(outcome, may_help, pause, _refuses(outcome, refusal))
 
-    def _explain_status(self, day: date, answer: Answer, body: bytes, refusal: Refusal | None) -> DayFailed:
+    def _explain_status(
+        self, day: date, request: Request, answer: Answer, body: bytes, refusal: Refusal | None
+    ) -> DayFailed:
         """Tell of a day whose answer has another status than 200."""
         status = answer.status
         error_type = refusal.error_type if refusal is not None else _STATUS_TYPES.get(status, ErrorType.API_ERROR)
@@ -117,14 +118,14 @@ class Examiner:
             place += f" redirected to {answer.stranger}, which does not get the key and"
         said = f" It says: “{self._redactor.quote(body)}”." if body.strip() else ""
         seen = f"{place} answered {status} {http.client.responses.get(status, '')}".rstrip()
-        return DayFailed(day, error_type, f"{seen} for {day}.{said}", status, self._judge.keep(body))
+        return DayFailed(day, error_type, f"{seen} for {request.part or day}.{said}", status, self._judge.keep(body))
 
     def _find_retry(self, day: date, scope: str | None, seconds: float | None) -> datetime | None:
         """Return when a refused day is worth asking for again."""
         now = datetime.now(UTC)
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
         if scope == "plan":
-            ahead = self._provider.free_days[1] if self._provider.free_days is not None else 0
+            ahead = self._provider.plan.days[1] if self._provider.plan.days is not None else 0
             served_from = midnight + (day - now.date()) - timedelta(days=ahead)
             # A plan that reaches only so far ahead comes to a day to come, but never back to one that is over.
             return served_from if served_from > now else NEVER if day < now.date() else None

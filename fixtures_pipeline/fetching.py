@@ -1,7 +1,7 @@
 """Fetches many days at once, with retries and an end after refusals; gives one outcome per day, whatever comes.
 
-How a request is sent is in `transport`, what came of it in `attempts`. What is done with an outcome is left to the
-caller.
+How a request is sent is in `transport`, what came of it in `attempts`, how seasons become days in `seasons`. What is
+done with an outcome is left to the caller.
 """
 
 import logging
@@ -9,12 +9,13 @@ import math
 import threading
 import time
 import traceback
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import islice
 from pathlib import Path
+from queue import SimpleQueue
 from types import TracebackType
 from zoneinfo import ZoneInfo
 
@@ -23,8 +24,9 @@ import tenacity
 from fixtures_pipeline.attempts import Attempt, Examiner
 from fixtures_pipeline.errors import ErrorType, FixturesError
 from fixtures_pipeline.judge import Judge
-from fixtures_pipeline.outcome import DayFailed, Outcome
-from fixtures_pipeline.providers.provider import Provider
+from fixtures_pipeline.outcome import DayFailed, DayLoaded, Outcome
+from fixtures_pipeline.providers.provider import Provider, Request
+from fixtures_pipeline.seasons import Almanac
 from fixtures_pipeline.transport.client import Client
 from fixtures_pipeline.transport.failures import Broken
 from fixtures_pipeline.transport.limits import LIMITS, Limits
@@ -80,6 +82,7 @@ class Fetcher:
         requests_file: Path | None = None,
         patience: float = 60,
         least_events: int = 2,
+        warn: Callable[[str], None] = _log.warning,
         limits: Limits = LIMITS,
     ) -> None:
         """Prepare to ask; nothing is sent before `fetch`.
@@ -88,14 +91,15 @@ class Fetcher:
             provider: Whose request, envelope and mapping to use.
             base_url: Scheme, host, port and perhaps a path, without a slash at the end.
             zone: Time zone in which days begin and end.
-            key: The account's key; goes into `key_header` and nowhere else.
+            key: The account's key; goes where the provider takes it and nowhere else. None for its public one, if any.
             key_header: Header for the key; the provider's own if None.
             concurrency: Days under way at once.
             requests_per_second: Requests begun per second at most; the provider's own figure if None.
             requests_per_day: Requests within 24 hours at most; the provider's own figure if None.
             requests_file: Where requests are counted, across runs; without it, only this run's count.
             patience: Seconds to wait while another process holds `requests_file`.
-            least_events: Events that a day needs to count as loaded.
+            least_events: Events that a day needs to count as loaded, if it is asked for by day.
+            warn: Takes a sentence about what was odd though nothing failed; called by whoever iterates `fetch`.
             limits: Times, sizes and counts.
 
         Raises:
@@ -106,17 +110,30 @@ class Fetcher:
         self._zone = zone
         self._limits = limits
         self._redactor = Redactor(key)
+        least_events = 0 if provider.seasons else least_events
         self._judge = Judge(provider, zone, least_events=least_events, quote=self._redactor.quote)
         self._examiner = Examiner(provider, base_url, self._judge, self._redactor, limits)
         self._turns = Turns(
-            requests_per_second or provider.requests_per_second,
-            requests_per_day or provider.requests_per_day,
+            requests_per_second or provider.plan.requests_per_second,
+            requests_per_day or provider.plan.requests_per_day,
             requests_file,
             patience=patience,
         )
-        secret = {key_header or provider.key_header or "X-API-Key": key} if key else {}
+        in_path = provider.key_in_path
         self._client = Client(
-            base_url, secret=secret, connections=concurrency, limits=limits, quote=self._redactor.quote
+            base_url,
+            secret={key_header or provider.key_header or "X-API-Key": key} if key and not in_path else {},
+            path_key=(key or provider.public_key or "") if in_path else "",
+            connections=concurrency,
+            limits=limits,
+            redactor=self._redactor,
+        )
+        self._warn = warn
+        self._warnings: SimpleQueue[str] = SimpleQueue()
+        self._almanac = (
+            Almanac(provider, provider.seasons, zone, judge=self._judge, ask=self._ask, warn=self._warnings.put)
+            if provider.seasons
+            else None
         )
         self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="fetch")
         self._backlog = _Backlog(limits.waiting)
@@ -163,6 +180,8 @@ class Fetcher:
         try:
             # Once it is stopped, a day may have failed because of that.
             while (batch := self._gather(remaining, pending)) and not self._stop.is_set():
+                while not self._warnings.empty():
+                    self._warn(self._warnings.get())
                 yield batch
                 self._backlog.add(-sum(map(_measure, batch)))
         finally:
@@ -209,7 +228,7 @@ class Fetcher:
         return outcome
 
     def _fetch_day(self, day: date) -> Outcome:
-        """Ask for a day until it is there, refused, or not worth another try."""
+        """Ask for a day, or say why it is not asked for."""
         with self._lock:
             refused = self._refused[-1] if len(self._refused) >= self._limits.refusals else None
         if refused is not None:
@@ -219,6 +238,29 @@ class Fetcher:
             )
             retry_at = refused.retry_at
             return DayFailed(day, refused.error_type, message, refused.http_status, retry_at=retry_at, asked=False)
+        if self._almanac is not None:
+            return self._almanac.cut(day)
+        requests = self._provider.requests(day, str(self._zone))
+        if len(requests) == 1:
+            return self._ask(day, requests[0])
+        return self._join(day, requests)
+
+    def _join(self, day: date, requests: Sequence[Request]) -> Outcome:
+        """Ask for the parts of a day and judge them as one answer; the day is as good as all of them."""
+        parts: list[DayLoaded] = []
+        for request in requests:
+            part = self._ask(day, request)
+            if isinstance(part, DayFailed):
+                return part
+            parts.append(part)
+        elements = [element.text for part in parts for element in self._judge.list_elements(part.body)]
+        fetched_at = min(filter(None, (part.fetched_at for part in parts)))
+        outcome = self._judge.judge(day, self._provider.compose(elements), fetched_at=fetched_at).outcome
+        size, elapsed = sum(part.size for part in parts), sum(part.elapsed_ms for part in parts)
+        return replace(outcome, size=size, elapsed_ms=elapsed, fetched_at=fetched_at)
+
+    def _ask(self, day: date, request: Request) -> Outcome:
+        """Send a request for a day until its answer is there, refused, or not worth another try."""
         begun: list[float] = []
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_result(lambda attempt: attempt.may_help),
@@ -228,7 +270,7 @@ class Fetcher:
             sleep=tenacity.sleep_using_event(self._stop),
             retry_error_callback=lambda state: state.outcome.result() if state.outcome else None,
         )
-        attempt: Attempt = retrying(self._try, day, begun)
+        attempt: Attempt = retrying(self._try, day, request, begun)
         elapsed = time.monotonic() - begun[0] if begun else 0
         outcome = replace(attempt.outcome, elapsed_ms=round(elapsed * 1000))
         if isinstance(outcome, DayFailed):
@@ -241,18 +283,17 @@ class Fetcher:
                 self._refused.clear()
         return outcome
 
-    def _try(self, day: date, begun: list[float]) -> Attempt:
-        """Send one request for a day when it is its turn, and examine the answer; note in `begun` when it was sent."""
+    def _try(self, day: date, request: Request, begun: list[float]) -> Attempt:
+        """Send a request for a day when it is its turn, and examine the answer; note in `begun` when it was sent."""
         if (no_turn := self._turns.wait(self._stop)) is not None:
-            return self._examiner.examine_broken(day, no_turn, len(begun))
+            return self._examiner.examine_broken(day, request, no_turn, len(begun))
         begun.append(time.monotonic())
         fetched_at = datetime.now(UTC)
-        request = self._provider.request(day, str(self._zone))
         answer = self._client.get(request.path, request.query)
         if isinstance(answer, Broken):
-            attempt = self._examiner.examine_broken(day, answer, len(begun))
+            attempt = self._examiner.examine_broken(day, request, answer, len(begun))
         else:
-            attempt = self._examiner.examine_answer(day, answer, request.query)
+            attempt = self._examiner.examine_answer(day, request, answer, fetched_at)
             # A server that wants to be left alone for a while means all requests, not only those for this day.
             self._turns.hold(attempt.pause)
         return replace(attempt, outcome=replace(attempt.outcome, fetched_at=fetched_at))

@@ -11,7 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from itertools import product
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,7 +21,7 @@ import duckdb
 from fixtures_pipeline.days import day_bounds
 from fixtures_pipeline.errors import ErrorType
 from fixtures_pipeline.outcome import DayFailed, DayLoaded
-from fixtures_pipeline.providers.mapping import OPEN_STATUSES, SQL_WORDS, select_listed
+from fixtures_pipeline.providers.mapping import OPEN_STATUSES, SQL_WORDS, list_path, select_elements, select_listed
 from fixtures_pipeline.providers.provider import NO_REFUSAL, Provider
 from fixtures_pipeline.text import excerpt
 
@@ -87,6 +87,21 @@ class Verdict:
     refusal: Refusal | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Element:
+    """An event of an answer.
+
+    Attributes:
+        kickoff: When it begins; None if that is not fixed.
+        named_day: The day that the provider names for one without a kickoff.
+        text: The event itself: JSON.
+    """
+
+    kickoff: datetime | None
+    named_day: date | None
+    text: str
+
+
 class Judge:
     """Judges the answers of one provider; can be called from many threads at once."""
 
@@ -116,7 +131,7 @@ class Judge:
         self._memory.execute("SET GLOBAL TimeZone = 'UTC'")
         for word in SQL_WORDS:
             self._memory.execute(f"CREATE MACRO {word}")
-        answer = "(SELECT $day AS date, $body AS body, $starts AS starts, $ends AS ends)"
+        answer = "(SELECT $day AS date, $body AS body, $starts AS starts, $ends AS ends, $fetched_at AS fetched_at)"
         # S608: the provider's constants are the only text put into these statements.
         self._verdict_sql = f"""
             SELECT
@@ -149,7 +164,15 @@ class Judge:
         """  # noqa: S608
         return f"(SELECT {self._provider.refusal} FROM ({source}))"  # noqa: S608
 
-    def judge(self, day: date, body: bytes, asked: Mapping[str, str] | None = None) -> Verdict:
+    def judge(
+        self,
+        day: date,
+        body: bytes,
+        asked: Mapping[str, str] | None = None,
+        *,
+        part: str | None = None,
+        fetched_at: datetime | None = None,
+    ) -> Verdict:
         """Judge the body of an answer with status 200.
 
         Args:
@@ -157,71 +180,86 @@ class Judge:
             body: The answer, unpacked; it stays bytes all the way, as text with one Arabic name takes three times
                 the memory.
             asked: The query of the request, which some providers echo.
+            part: What the answer is for, if it is not the whole of the day, as in `Request.part`: its events are not
+                counted then.
+            fetched_at: When the answer was asked for; None for just now.
         """
         try:
             with self._lock:
-                return self._judge(day, _make_strict(body), asked or {})
+                return self._judge(day, _make_strict(body), asked or {}, part, fetched_at or datetime.now(UTC))
         except duckdb.OutOfMemoryException:
             size = f"{len(body) / 1024 / 1024:.1f} MiB"
             return Verdict(
                 DayFailed(
                     day,
                     ErrorType.DATA_STRUCTURE_ERROR,
-                    f"The answer for {day} ({size}) takes more memory than a day of fixtures can ({_MEMORY_LIMIT}). "
-                    f"{self._begin(body)} If the provider really lists so much, report it.",
+                    f"The answer for {part or day} ({size}) takes more memory than a day of fixtures can "
+                    f"({_MEMORY_LIMIT}). {self._begin(body)} If the provider really lists so much, report it.",
                     http_status=200,
                 )
             )
 
-    def _judge(self, day: date, body: bytes, asked: Mapping[str, str]) -> Verdict:
-        outline = self._read(_OUTLINE, {"body": body, "path": f"$.{self._provider.list_key}"})
+    def _judge(
+        self, day: date, body: bytes, asked: Mapping[str, str], part: str | None, fetched_at: datetime
+    ) -> Verdict:
+        subject = part or str(day)
+        outline = self._read(_OUTLINE, {"body": body, "path": list_path(self._provider)})
+        if outline is not None and outline["part"] == "NULL" and self._provider.null_list:
+            body = self._provider.compose([])
+            outline |= {"part": "ARRAY", "elements": 0}
         listed = outline["elements"] if outline is not None and outline["part"] == "ARRAY" else None
         if listed is not None and listed > MOST_ELEMENTS:
             message = (
-                f"The answer for {day} lists {listed} elements, more than any day has. {self._begin(body)} {_LOOK}"
+                f"The answer for {subject} lists {listed} elements, more than any day has. {self._begin(body)} {_LOOK}"
             )
             return Verdict(DayFailed(day, ErrorType.DATA_STRUCTURE_ERROR, message, http_status=200))
-        row = None if outline is None else self._weigh(day, body, asked, listed)
+        row = None if outline is None else self._weigh(day, body, asked, listed, fetched_at)
         if outline is None or row is None:
             kind = "JSON" if _is_utf8(body) else "UTF-8, so it is not JSON"
-            message = f"The answer for {day} is not {kind}. {self._begin(body)} {_LOOK}"
+            message = f"The answer for {subject} is not {kind}. {self._begin(body)} {_LOOK}"
             return Verdict(DayFailed(day, ErrorType.JSON_DECODE_ERROR, message, http_status=200))
         refusal = _to_refusal(row["refusal"])
         if refusal is not None:
             words = self._quote(refusal.message).rstrip(".")
-            message = f"{self._provider.title} did not give {day}: {words}."
+            message = f"{self._provider.title} did not give {subject}: {words}."
             return Verdict(DayFailed(day, refusal.error_type, message, 200, body), refusal)
-        return Verdict(self._decide(day, body, row, _describe_shape(outline)))
+        return Verdict(self._decide(day, body, row, self._describe_shape(outline), part))
 
-    def _weigh(self, day: date, body: bytes, asked: Mapping[str, str], listed: int | None) -> dict[str, Any] | None:
+    def _weigh(
+        self, day: date, body: bytes, asked: Mapping[str, str], listed: int | None, fetched_at: datetime
+    ) -> dict[str, Any] | None:
         starts, ends = day_bounds(day, self._zone)
-        values: dict[str, Any] = {"day": day, "body": body, "starts": starts, "ends": ends}
+        values: dict[str, Any] = {"day": day, "body": body, "starts": starts, "ends": ends, "fetched_at": fetched_at}
         if self._provider.refusal != NO_REFUSAL:
             values |= {"asked": json.dumps(dict(asked)), "listed": listed}
         return self._read(self._verdict_sql, values)
 
-    def _decide(self, day: date, body: bytes, row: Mapping[str, Any], shape: str | None) -> DayLoaded | DayFailed:
+    def _decide(
+        self, day: date, body: bytes, row: Mapping[str, Any], shape: str | None, part: str | None
+    ) -> DayLoaded | DayFailed:
         events: int = row["events"]
+        subject = part or str(day)
         failed = DayFailed(day, ErrorType.DATA_STRUCTURE_ERROR, "", 200, body, events)
         update = f"If the API has changed, the mapping of {self._provider.title} must be updated."
         if shape is not None:
-            message = (
-                f"The answer for {day} has no list under {self._provider.list_key!r}: {shape}. {self._begin(body)} "
-            )
+            message = f"The answer for {subject} {shape}. {self._begin(body)} "
             return replace(failed, message=message + update)
         if (without := events - row["with_id"]) > 0:
-            message = f"Of the {events} events in the answer for {day}, {without} are not objects with an integer id. "
-            return replace(failed, message=message + update)
-        if row["unread"] > row["read"]:
             message = (
-                f"Of the {events} events in the answer for {day}, {row['unread']} have a kickoff that cannot be read. "
+                f"Of the {events} events in the answer for {subject}, {without} are not objects with an integer id. "
             )
             return replace(failed, message=message + update)
+        if row["unread"] > row["read"]:
+            unread = f"{row['unread']} have a kickoff that cannot be read"
+            message = f"Of the {events} events in the answer for {subject}, {unread}. "
+            return replace(failed, message=message + update)
+        if part is not None:
+            return DayLoaded(day, body, events, row["in_progress"])
         if row["own"] < self._least_events:
             message = (
                 f"The answer for {day} has {_count(row['own'], 'event')} on that day"
                 f"{_name_others(events - row['own'])}; fewer than {self._least_events} count as no data. Load the day "
-                "again later; a day without football may stay like this."
+                "again later; a day without events may stay like this."
             )
             return replace(failed, error_type=ErrorType.DEFAULT_DATA_ERROR, message=message)
         if row["ids"] < events:
@@ -231,6 +269,13 @@ class Judge:
             )
             return replace(failed, error_type=ErrorType.INTEGRITY_ERROR, message=message)
         return DayLoaded(day, body, events, row["in_progress"])
+
+    def list_elements(self, body: bytes) -> list[Element]:
+        """Return the events of an answer that was judged to be good, in order."""
+        with self._lock:
+            select = select_elements(self._provider, "(SELECT $body AS body)")
+            rows = self._memory.execute(select, {"body": _make_strict(body)}).fetchall()
+        return [Element(*row) for row in rows]
 
     def read_refusal(self, status: int, body: bytes, asked: Mapping[str, str]) -> Refusal | None:
         """Return what the provider's own words mean in an answer with a status other than 200, if it has any."""
@@ -248,6 +293,17 @@ class Judge:
         except duckdb.OutOfMemoryException:
             return None
         return _to_refusal(row["refusal"]) if row else None
+
+    def _describe_shape(self, outline: Mapping[str, Any]) -> str | None:
+        """Say what stands where the list should be; None if it is one."""
+        key, whole, found = self._provider.list_key, outline["whole"], outline["part"]
+        if found == "ARRAY" and (key is None or whole == "OBJECT"):
+            return None
+        if key is None:
+            return f"is no list: it is {_kind(whole)}"
+        if whole != "OBJECT":
+            return f"has no list under {key!r}: the answer is {_kind(whole)}"
+        return f"has no list under {key!r}: " + ("there is no such key" if found is None else f"it is {_kind(found)}")
 
     def _begin(self, body: bytes) -> str:
         shown = self._quote(body)
@@ -293,15 +349,6 @@ def _make_strict(body: bytes) -> bytes:
             strict += rb"\ufffd" if in_text else b"null" if found["number"] else b""
             copied = found.end()
     return bytes(strict + body[copied:])
-
-
-def _describe_shape(outline: Mapping[str, Any]) -> str | None:
-    """Describe in a few words what stands where the list should be; None if it is one."""
-    if outline["whole"] != "OBJECT":
-        return f"the answer is {_kind(outline['whole'])}"
-    if outline["part"] == "ARRAY":
-        return None
-    return "there is no such key" if outline["part"] is None else f"it is {_kind(outline['part'])}"
 
 
 def _to_refusal(row: dict[str, Any] | None) -> Refusal | None:

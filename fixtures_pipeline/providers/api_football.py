@@ -7,7 +7,12 @@ Errors come with status 200 as a rule: `errors` is a list when there are none an
 from datetime import date
 
 from fixtures_pipeline.providers.mapping import choose
-from fixtures_pipeline.providers.provider import Provider, Request
+from fixtures_pipeline.providers.provider import Plan, Provider, Request
+
+#: Header of the key, for all sports.
+KEY_HEADER = "x-apisports-key"
+#: A hundred requests a day, yesterday to tomorrow; ten a minute is what its users report.
+FREE_PLAN = Plan(requests_per_second=10 / 60, requests_per_day=100, days=(1, 1))
 
 _STRUCTURE = """{
     "fixture": {"id": "JSON", "timestamp": "JSON", "date": "VARCHAR", "status": {"short": "VARCHAR"}},
@@ -102,7 +107,7 @@ _COLUMNS = {
 _ERRORS = "list_transform(json_keys(body, '$.errors'), lambda key: word(key))"
 
 # `errors` is an object whose keys say what is wrong; the words below are all that were ever seen of an account's.
-_REFUSAL = f"""CASE
+REFUSAL = f"""CASE
     WHEN len({_ERRORS}) > 0 THEN {{
         'error_type': CASE
             WHEN list_has_any(
@@ -150,25 +155,22 @@ _REFUSAL = f"""CASE
 END"""
 
 
-def _request(day: date, timezone: str) -> Request:
-    return Request("/fixtures", {"date": day.isoformat(), "timezone": timezone})
+def _list_requests(day: date, timezone: str) -> list[Request]:
+    return [Request("/fixtures", {"date": day.isoformat(), "timezone": timezone})]
 
 
 API_FOOTBALL = Provider(
     name="api-football",
     title="API-Football",
-    request=_request,
+    requests=_list_requests,
     list_key="response",
     structure=_STRUCTURE,
     columns=_COLUMNS,
     terms=_TERMS,
     base_url="https://v3.football.api-sports.io",
-    key_header="x-apisports-key",
+    key_header=KEY_HEADER,
     written_kickoff=f"CASE WHEN {_HAS_TIME} THEN coalesce(e.fixture.timestamp::VARCHAR, e.fixture.date) END",
     named_day="day_of(e.fixture.date)",
-    refusal=_REFUSAL,
-    # The free plan: a hundred requests a day, yesterday to tomorrow; ten a minute is what its users report.
-    requests_per_second=10 / 60,
-    requests_per_day=100,
-    free_days=(1, 1),
+    refusal=REFUSAL,
+    plan=FREE_PLAN,
 )

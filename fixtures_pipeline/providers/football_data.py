@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from fixtures_pipeline.days import day_bounds
 from fixtures_pipeline.providers.mapping import choose
-from fixtures_pipeline.providers.provider import Provider, Request
+from fixtures_pipeline.providers.provider import Plan, Provider, Request
 
 #: Longest wait that a header may ask for, in seconds: the quota is one of a minute.
 _LONGEST_PAUSE = 120
@@ -145,13 +145,12 @@ _REFUSAL = """CASE
 END"""
 
 
-def _request(day: date, timezone: str) -> Request:
+def _list_requests(day: date, timezone: str) -> list[Request]:
     """Ask for the UTC days that the day touches in its time zone; the store keeps what falls on the day."""
     begins, ends = (moment.astimezone(UTC) for moment in day_bounds(day, ZoneInfo(timezone)))
     last = (ends - timedelta(microseconds=1)).date()
-    return Request(
-        "/v4/matches", {"dateFrom": begins.date().isoformat(), "dateTo": (last + timedelta(days=1)).isoformat()}
-    )
+    until = last + timedelta(days=1)
+    return [Request("/v4/matches", {"dateFrom": begins.date().isoformat(), "dateTo": until.isoformat()})]
 
 
 def _pause(headers: Mapping[str, str]) -> float:
@@ -165,7 +164,7 @@ def _pause(headers: Mapping[str, str]) -> float:
 FOOTBALL_DATA = Provider(
     name="football-data",
     title="football-data.org",
-    request=_request,
+    requests=_list_requests,
     list_key="matches",
     structure=_STRUCTURE,
     columns=_COLUMNS,
@@ -176,6 +175,7 @@ FOOTBALL_DATA = Provider(
     named_day="day_of(e.utcDate)",
     refusal=_REFUSAL,
     pause=_pause,
+    attribution="Football data provided by the Football-Data.org API",
     # The free plan (https://docs.football-data.org/general/v4/policies.html).
-    requests_per_second=10 / 60,
+    plan=Plan(requests_per_second=10 / 60),
 )

@@ -1,6 +1,6 @@
 """From a provider's JSON to rows of `fixtures`: the words that mappings are written in, and which day owns an event.
 
-The two SELECTs here are the only place where answers are taken apart. What the columns of one provider are read from
+The SELECTs here are the only place where answers are taken apart. What the columns of one provider are read from
 is in its own module; what becomes of the rows is for `judge` and `store`, which run what is built here. All of it is
 constant text: data reaches it only as parameters.
 """
@@ -52,6 +52,15 @@ SQL_WORDS = (
         THEN shown(TRY_CAST(regexp_replace(
             regexp_replace(upper(trimmed(t)), ' (Z|[+-].*)$', '\1'), '([+-][0-9]{2})([0-9]{2})$', '\1:\2'
         ) AS TIMESTAMPTZ)) END""",
+    # The same for those who leave the offset out and mean UTC.
+    r"""utc(t) AS CASE
+        WHEN regexp_full_match(
+            t,
+            '\s*[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?'
+            || '(Z|z|[+-][0-9]{2}(:[0-9]{2})?)?\s*')
+        THEN shown(TRY_CAST(
+            upper(trim(t)) || if(regexp_matches(t, '([Zz]|[+-][0-9]{2}(:[0-9]{2})?)\s*$'), '', 'Z') AS TIMESTAMPTZ
+        )) END""",
     # The day that a text begins with.
     r"""day_of(t) AS TRY_CAST(regexp_extract(t, '^\s*([0-9]{4}-[0-9]{2}-[0-9]{2})', 1) AS DATE)""",
 )
@@ -80,15 +89,14 @@ def select_listed(provider: Provider, columns: Sequence[str], answers: str) -> s
     Args:
         provider: Whose answers they are.
         columns: Columns of the provider's mapping to read, `kickoff` among them; the fewer, the faster.
-        answers: What stands after FROM: `date`, `body` (the answer, BLOB), and `starts` and `ends` of the day
-            (TIMESTAMPTZ).
+        answers: What stands after FROM: `date`, `body` (the answer, BLOB), `starts` and `ends` of the day, and
+            `fetched_at`, the moment of the answer, if the columns depend on it (TIMESTAMPTZ).
 
     Returns:
         A SELECT of `date`, `columns`, `own`, `merely_listed`: whether nothing but the list says that its day owns it,
         and `unread`: whether the provider gave a kickoff that cannot be read.
     """
-    key, structure = provider.list_key, provider.structure_of(*columns)
-    return _select(provider, columns, answers, f"""from_json(decode(body), '{{"{key}": [{structure}]}}').{key}""")
+    return _select(provider, columns, answers, _read_list(provider, provider.structure_of(*columns)))
 
 
 def select_stored(provider: Provider, columns: Sequence[str], days: str) -> str:
@@ -96,7 +104,38 @@ def select_stored(provider: Provider, columns: Sequence[str], days: str) -> str:
     return _select(provider, columns, days, f"from_json(data, '[{provider.structure_of(*columns)}]')")
 
 
+def select_elements(provider: Provider, answer: str) -> str:
+    """Return a SELECT of `kickoff`, `named_day` and `element` (JSON) of each event that an answer lists.
+
+    Args:
+        provider: Whose answer it is.
+        answer: What stands after FROM: `body` (BLOB).
+    """
+    structure, path = provider.structure_of("kickoff"), list_path(provider)
+    terms = "".join(f", {sql} AS {name}" for name, sql in provider.terms_of("kickoff").items())
+    return f"""
+        SELECT {provider.columns["kickoff"]} AS kickoff, {provider.named_day} AS named_day, element
+        FROM (
+            SELECT e, element{terms}
+            FROM (
+                SELECT
+                    unnest({_read_list(provider, structure)}) AS e,
+                    unnest(json_extract(decode(body), '{path}[*]')) AS element
+                FROM {answer}
+            )
+        )
+    """
+
+
+def _read_list(provider: Provider, structure: str) -> str:
+    """Return the expression for the events that the column `body` lists, each as a struct."""
+    if provider.list_key is None:
+        return f"from_json(decode(body), '[{structure}]')"
+    return f"""from_json(decode(body), '{{"{provider.list_key}": [{structure}]}}').{provider.list_key}"""
+
+
 def _select(provider: Provider, columns: Sequence[str], source: str, events: str) -> str:
+    given = "date, starts, ends" + (", fetched_at" if provider.judges_by_time(*columns) else "")
     mapped = ", ".join(f"{provider.columns[name]} AS {name}" for name in columns)
     terms = "".join(f", {sql} AS {name}" for name, sql in provider.terms_of(*columns).items())
     return f"""
@@ -105,11 +144,11 @@ def _select(provider: Provider, columns: Sequence[str], source: str, events: str
             kickoff IS NULL AND written_kickoff IS NOT NULL AS unread
         FROM (
             SELECT
-                date, starts, ends, {mapped},
+                {given}, {mapped},
                 {provider.named_day} AS named_day, written(({provider.written_kickoff})::VARCHAR) AS written_kickoff
             FROM (
-                SELECT date, starts, ends, e{terms}
-                FROM (SELECT date, starts, ends, unnest({events}) AS e FROM {source})
+                SELECT {given}, e{terms}
+                FROM (SELECT {given}, unnest({events}) AS e FROM {source})
             )
         )
     """
@@ -123,4 +162,9 @@ def version_of(provider: Provider) -> str:
 
 def extract_list(provider: Provider) -> str:
     """Return the expression for what is kept of an answer in the column `body`: its list of events, as it came."""
-    return f"json_extract(decode(body), '$.{provider.list_key}')"
+    return f"json_extract(decode(body), '{list_path(provider)}')"
+
+
+def list_path(provider: Provider) -> str:
+    """Return the JSON path of the list of events in an answer."""
+    return "$" if provider.list_key is None else f"$.{provider.list_key}"

@@ -5,6 +5,7 @@ The server itself is `sample_api`; a run starts it on loopback when no `FIXTURES
 
 from dataclasses import replace
 
+from fixtures_pipeline.providers.provider import Plan
 from fixtures_pipeline.providers.sofascore import SOFASCORE
 
-SAMPLE = replace(SOFASCORE, name="sample", title="Sample API (made up)", requests_per_second=1000)
+SAMPLE = replace(SOFASCORE, name="sample", title="Sample API (made up)", plan=Plan(requests_per_second=1000))

@@ -113,14 +113,14 @@ _REFUSAL = """CASE
 END"""
 
 
-def _request(day: date, timezone: str) -> Request:  # noqa: ARG001 - the list covers the day in every time zone
-    return Request(f"/api/v1/sport/football/scheduled-events/{day.isoformat()}")
+def _list_requests(day: date, timezone: str) -> list[Request]:  # noqa: ARG001 - the list covers the day in every time zone
+    return [Request(f"/api/v1/sport/football/scheduled-events/{day.isoformat()}")]
 
 
 SOFASCORE = Provider(
     name="sofascore",
     title="Sofascore's day list",
-    request=_request,
+    requests=_list_requests,
     list_key="events",
     structure=_STRUCTURE,
     columns=_COLUMNS,

@@ -8,21 +8,20 @@ import io
 import ipaddress
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 import requests
 import urllib3
 
 from fixtures_pipeline.errors import ErrorType
-from fixtures_pipeline.text import excerpt
 from fixtures_pipeline.transport.connections import Adapter
 from fixtures_pipeline.transport.deadline import Deadline
 from fixtures_pipeline.transport.failures import AuthoritiesError, Broken, explain
 from fixtures_pipeline.transport.limits import Limits
-from fixtures_pipeline.transport.redaction import strip_url
+from fixtures_pipeline.transport.redaction import Redactor, strip_url
 
 _USER_AGENT = f"fixtures-pipeline/{version('fixtures-pipeline')} (daily football fixtures; requests)"
 _PIECE = 64 * 1024
@@ -72,22 +71,25 @@ class Client:
         base_url: str,
         *,
         secret: Mapping[str, str],
+        path_key: str = "",
         connections: int,
         limits: Limits,
-        quote: Callable[[str], str] = excerpt,
+        redactor: Redactor | None = None,
     ) -> None:
         """Prepare to ask; nothing is sent yet.
 
         Args:
             base_url: Scheme, host, port and perhaps a path, without a slash at the end.
             secret: Headers that no other server gets to see.
+            path_key: What `{key}` in a path stands for; no other server gets to see that either.
             connections: Requests at the same time.
             limits: Times, sizes and counts.
-            quote: Makes what a server sent fit to be shown.
+            redactor: Knows the key, and makes what a server sent fit to be shown.
         """
         self._base_url = base_url
-        self._quote = quote
+        self._redactor = redactor or Redactor(None)
         self._secret = secret
+        self._path_key = quote(path_key, safe="")
         self._limits = limits
         self._lock = threading.Lock()
         self._is_closed = False
@@ -119,7 +121,7 @@ class Client:
                 if self._is_closed:
                     deadline.cut()
             try:
-                result = self._follow(self._base_url + path, query, deadline)
+                result = self._follow(self._base_url + path.replace("{key}", self._path_key), query, deadline)
             except _REQUEST_ERRORS as error:
                 result = explain(error, self._limits, is_connected=deadline.is_connected)
             finally:
@@ -150,14 +152,18 @@ class Client:
                 return Broken(ErrorType.API_ERROR, "it redirects to an invalid address", transient=False)
             if (forbidden := self._forbid(url, following)) is not None:
                 return Broken(ErrorType.API_ERROR, f"it redirects {forbidden}, which is not followed", transient=False)
-            if secret and self._session.should_strip_auth(url, following):  # type: ignore[no-untyped-call]
-                secret, stranger = {}, self._show(following)
+            if self._session.should_strip_auth(url, following):  # type: ignore[no-untyped-call]
+                if self._path_key and self._redactor.finds(following):
+                    seen = "it redirects to another server with the key in the address, which is not followed"
+                    return Broken(ErrorType.API_ERROR, seen, transient=False)
+                if secret:
+                    secret, stranger = {}, self._show(following)
             url = following
         seen = f"more than {self._limits.redirects} redirects, the last to {self._show(url)}"
         return Broken(ErrorType.API_ERROR, seen, transient=False)
 
     def _show(self, url: str) -> str:
-        return self._quote(strip_url(url))
+        return self._redactor.quote(strip_url(url))
 
     def _find_target(self, response: requests.Response) -> str | None:
         """Return the address that an answer redirects to; None if it is none of HTTP."""

@@ -19,8 +19,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from fixtures_pipeline.transport.deadline import current
 from fixtures_pipeline.transport.failures import AuthoritiesError
 
-# Its warnings quote what a server sent, and that may be the key.
-logging.getLogger("urllib3.connection").setLevel(logging.ERROR)
+# What they say quotes what a server sent and where a request went, and the key may be in both.
+for _name in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name).setLevel(logging.ERROR)
 
 #: Interim answers that are read past for one request.
 _MOST_INTERIM = 20
