@@ -35,7 +35,7 @@ def floor(url: str, days: Sequence[date], folder: Path) -> None:
     session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=CONCURRENCY))
 
     def get(day: date) -> str:
-        return session.get(url + SOFASCORE.request(day, "UTC").path, timeout=60).content.decode()
+        return session.get(url + SOFASCORE.requests(day, "UTC")[0].path, timeout=60).content.decode()
 
     with ThreadPoolExecutor(CONCURRENCY) as pool:
         bodies = list(pool.map(get, days))
@@ -66,7 +66,7 @@ def sequential(url: str, days: Sequence[date], folder: Path) -> None:
     database = sqlite3.connect(folder / "sequential.sqlite")
     database.execute("CREATE TABLE days (data_id TEXT PRIMARY KEY, date TEXT, data TEXT, count INTEGER)")
     for day in days:
-        server.request("GET", SOFASCORE.request(day, "UTC").path)
+        server.request("GET", SOFASCORE.requests(day, "UTC")[0].path)
         listed = json.loads(server.getresponse().read())["events"]
         text = json.dumps(listed, ensure_ascii=False)
         with database:

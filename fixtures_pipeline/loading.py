@@ -1,5 +1,6 @@
 """From settings to loaded days, without Dagster: opens the store and the API and takes days from one to the other."""
 
+import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -12,6 +13,8 @@ from fixtures_pipeline.outcome import DayFixtures, Stored
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.questions import find_states, list_asked_days, list_failing_days
+
+_log = logging.getLogger(__name__)
 
 #: Days after today that are loaded without anybody naming them, if that many can be loaded at all.
 COMING_DAYS = 7
@@ -42,7 +45,7 @@ def choose_window(settings: Settings, today: date, behind: int, ahead: int = COM
         ahead: Days after today, if they can be had.
     """
     ahead = min(ahead, settings.days_ahead)
-    served = settings.source.free_days if settings.requests_per_day is None else None
+    served = settings.source.plan.days if settings.requests_per_day is None else None
     if served is not None:
         behind, ahead = min(behind, served[0]), min(ahead, served[1])
     return max(today - timedelta(days=behind), settings.start_date), today + timedelta(days=ahead)
@@ -52,7 +55,9 @@ def load_days(
     settings: Settings,
     days: Sequence[date],
     run_id: str | None = None,
+    *,
     note: Callable[[list[Stored]], object] = lambda _: None,
+    warn: Callable[[str], None] = _log.warning,
 ) -> Iterator[list[Stored]]:
     """Fetch each of `days` and store what comes of it; yield what is in the database after each batch.
 
@@ -64,6 +69,7 @@ def load_days(
         days: The days, each once.
         run_id: Noted in `load_log`.
         note: Called in another thread with each batch that is committed, those included that nobody waits for any more.
+        warn: Takes a sentence about what was odd though nothing failed.
 
     Raises:
         StoreError: the database or the file where requests are counted cannot be opened or written.
@@ -92,6 +98,7 @@ def load_days(
                 requests_file=settings.requests_file,
                 patience=settings.lock_timeout,
                 least_events=settings.min_events,
+                warn=warn,
             )
         )
 

@@ -5,6 +5,7 @@ Every setting is described in `.env.example`. What a setting is good for belongs
 
 import os
 import re
+from dataclasses import replace
 from datetime import date, timedelta
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,8 +18,8 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from fixtures_pipeline.errors import SettingsError
-from fixtures_pipeline.providers import PROVIDERS
-from fixtures_pipeline.providers.provider import Provider
+from fixtures_pipeline.providers import PROVIDERS, SOURCES
+from fixtures_pipeline.providers.provider import FOOTBALL, Provider
 
 _PREFIX = "FIXTURES_"
 # Set in an environment that holds every setting: `.env` is not read then.
@@ -41,6 +42,8 @@ class Settings(BaseSettings):
     )
 
     provider: str = "sample"
+    sport: str = FOOTBALL
+    leagues: str | None = None
     api_url: str | None = None
     api_key: SecretStr | None = None
     api_key_header: str | None = None
@@ -86,6 +89,10 @@ class Settings(BaseSettings):
                 f"FIXTURES_API_URL must be set: the provider {settings.provider} has no address of its own "
                 "(see .env.example)."
             )
+        if settings.source.key_in_path and settings.api_key_header:
+            raise SettingsError(
+                f"FIXTURES_API_KEY_HEADER cannot be used: {settings.source.title} takes the key in the path."
+            )
         if settings.source.key_header and settings.api_key is None:
             raise SettingsError(
                 f"FIXTURES_API_KEY must be set: {settings.source.title} wants the key of an account (see .env.example)."
@@ -97,6 +104,28 @@ class Settings(BaseSettings):
     def _known_provider(cls, value: str) -> str:
         if value not in PROVIDERS:
             raise ValueError(f"there is no provider {value!r}, only {', '.join(PROVIDERS)}")
+        return value
+
+    @field_validator("sport")
+    @classmethod
+    def _known_sport(cls, value: str, info: ValidationInfo) -> str:
+        provider = info.data.get("provider")
+        known = [sport for name, sport in SOURCES if name == provider]
+        if known and value not in known:
+            raise ValueError(f"the provider {provider} has no {value!r}, only {', '.join(known)}")
+        return value
+
+    @field_validator("leagues")
+    @classmethod
+    def _known_leagues(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None:
+            return None
+        # They become part of an address.
+        if not re.fullmatch(r"[\s,]*[A-Za-z0-9_-]{1,40}([\s,]+[A-Za-z0-9_-]{1,40})*[\s,]*", value):
+            raise ValueError("leagues are named by their shortcuts, such as bl1,pl: letters, digits, hyphens")
+        source = SOURCES.get((info.data.get("provider", ""), info.data.get("sport", "")))
+        if source is not None and source.seasons is None:
+            raise ValueError(f"{source.title} is not asked by league")
         return value
 
     @field_validator("api_url")
@@ -133,7 +162,7 @@ class Settings(BaseSettings):
     @classmethod
     def _urls(cls, value: SecretStr | None) -> SecretStr | None:
         # Whether Apprise knows the service is found out when a message is sent: importing it takes its time.
-        for position, url in enumerate(_split(value), 1):
+        for position, url in enumerate(_split_secret(value), 1):
             if not re.match(r"[A-Za-z][A-Za-z0-9+._-]*://", url):
                 # The entry itself may hold a token.
                 raise ValueError(
@@ -145,7 +174,7 @@ class Settings(BaseSettings):
     @field_validator("snapshot")
     @classmethod
     def _no_database(cls, value: Path | None, info: ValidationInfo) -> Path | None:
-        databases = {_in_project(_name_database(provider)) for provider in PROVIDERS}
+        databases = {_in_project(_name_database(source)) for source in SOURCES.values()}
         if db := info.data.get("db"):
             databases.add(_in_project(db))
         if value is not None and _in_project(value) in databases:
@@ -168,8 +197,17 @@ class Settings(BaseSettings):
 
     @property
     def source(self) -> Provider:
-        """The provider that `provider` names."""
-        return PROVIDERS[self.provider]
+        """What `provider` names of `sport`, asked for `leagues`, with the plan of this key."""
+        source = SOURCES[self.provider, self.sport]
+        if self.leagues and source.seasons:
+            chosen: dict[str, str] = {}
+            for name in _split(self.leagues):
+                # The case of a shortcut does not matter, and a league is asked for once.
+                chosen.setdefault(name.casefold(), name)
+            source = replace(source, seasons=replace(source.seasons, leagues=tuple(chosen.values())))
+        if self.api_key and source.own_key_plan:
+            source = replace(source, plan=source.own_key_plan)
+        return source
 
     @property
     def zone(self) -> ZoneInfo:
@@ -178,8 +216,8 @@ class Settings(BaseSettings):
 
     @property
     def database(self) -> Path:
-        """Path of the DuckDB file: one per provider unless `db` says otherwise, so that providers never mix."""
-        return _in_project(self.db or _name_database(self.provider))
+        """Path of the DuckDB file: one per provider and sport unless `db` says otherwise, so that none ever mix."""
+        return _in_project(self.db or _name_database(SOURCES[self.provider, self.sport]))
 
     @property
     def requests_file(self) -> Path:
@@ -206,7 +244,7 @@ class Settings(BaseSettings):
     @property
     def receivers(self) -> list[str]:
         """The URLs in `notify`, tokens and all."""
-        return _split(self.notify)
+        return _split_secret(self.notify)
 
 
 def freeze_environment() -> dict[str, str]:
@@ -232,13 +270,17 @@ def _read(env_file: Any) -> dict[str, str | None]:  # noqa: ANN401
         raise SettingsError(f"{env_file} cannot be read: {error}. It must be a text file in UTF-8.") from None
 
 
-def _name_database(provider: str) -> Path:
-    return Path("data") / f"{provider}.duckdb"
+def _name_database(source: Provider) -> Path:
+    return Path("data") / f"{source.identity}.duckdb"
 
 
 def _in_project(path: Path) -> Path:
     return (PROJECT_ROOT / path.expanduser()).resolve()
 
 
-def _split(value: SecretStr | None) -> list[str]:
-    return re.findall(r"[^\s,]+", value.get_secret_value()) if value else []
+def _split(value: str) -> list[str]:
+    return re.findall(r"[^\s,]+", value)
+
+
+def _split_secret(value: SecretStr | None) -> list[str]:
+    return _split(value.get_secret_value()) if value else []

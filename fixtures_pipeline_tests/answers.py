@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from fixtures_pipeline.providers import SOURCES
+from fixtures_pipeline.providers.provider import Provider
 from fixtures_pipeline_tests.conftest import REAL_DAYS
-from fixtures_pipeline_tests.fault_server import good_body, noon
+from fixtures_pipeline_tests.fault_server import Exchange, good_body, noon
 
 
 def api_football_body(day: date) -> bytes:
@@ -51,12 +53,120 @@ def football_data_body(day: date) -> bytes:
     return json.dumps({"filters": {"permission": "TIER_ONE"}, "matches": matches}).encode()
 
 
+def openligadb_match(number: int, kickoff: str | None, **changes: Any) -> dict[str, Any]:
+    """Return a finished match of OpenLigaDB's; `kickoff` is as it is written."""
+    rows = [(1, 1, "HalfTime", 1, 1), (2, 2, "After90Minutes", 2, 1)]
+    return {
+        "matchID": number,
+        "matchDateTime": "2025-03-03T13:00:00",
+        "timeZoneID": None,
+        "leagueId": 4937,
+        "leagueName": "1. Fußball-Bundesliga 2024/2025",
+        "leagueSeason": 2024,
+        "leagueShortcut": "bl1",
+        "matchDateTimeUTC": kickoff,
+        "group": {"groupName": "24. Spieltag", "groupOrderID": 24, "groupID": 1},
+        "team1": {"teamId": 1, "teamName": "Home", "shortName": ""},
+        "team2": {"teamId": 2, "teamName": "Away", "shortName": None},
+        "lastUpdateDateTime": "2025-03-03T15:00:00.37",
+        "matchIsFinished": True,
+        "matchResults": [
+            {"resultID": n, "resultTypeID": kind, "resultTypeKind": name, "pointsTeam1": home, "pointsTeam2": away}
+            for n, kind, name, home, away in rows
+        ],
+        "goals": [],
+        "location": None,
+        "numberOfViewers": None,
+        **changes,
+    }
+
+
+def openligadb_body(day: date) -> bytes:
+    return json.dumps([openligadb_match(day.toordinal() * 100 + n, f"{day}T12:00:00Z") for n in range(3)]).encode()
+
+
+def api_sports_body(day: date) -> bytes:
+    def game(n: int) -> dict[str, Any]:
+        return {
+            "id": day.toordinal() * 100 + n,
+            "date": f"{day}T12:00:00+00:00",
+            "timestamp": noon(day),
+            "timezone": "UTC",
+            "stage": None,
+            "week": "3",
+            "status": {"long": "Finished", "short": "FT"},
+            "country": {"id": 1, "name": "Land"},
+            "league": {"id": 39, "name": "League", "type": "League", "season": 2024},
+            "teams": {"home": {"id": 1, "name": "Home"}, "away": {"id": 2, "name": "Away"}},
+            "scores": {"home": 36, "away": 33},
+        }
+
+    response = [game(n) for n in range(3)]
+    return json.dumps({"get": "games", "errors": [], "results": 3, "response": response}).encode()
+
+
+def american_football_body(day: date) -> bytes:
+    answer = json.loads(api_sports_body(day))
+    for row in answer["response"]:
+        row["game"] = {name: row.pop(name) for name in ("id", "stage", "week", "status")}
+        row["game"]["date"] = {"date": str(day), "time": "12:00", "timestamp": row.pop("timestamp"), "timezone": "UTC"}
+        row["league"] |= {"season": "2024", "country": row.pop("country")}
+        row["scores"] = {side: {"quarter_1": 7, "total": total} for side, total in row["scores"].items()}
+        del row["date"], row["timezone"]
+    return json.dumps(answer).encode()
+
+
+def thesportsdb_body(day: date) -> bytes:
+    def happening(n: int) -> dict[str, str | None]:
+        return {
+            "idEvent": str(day.toordinal() * 100 + n),
+            "strTimestamp": f"{day}T12:00:00",
+            "dateEvent": str(day),
+            "strTime": "12:00:00",
+            "strSport": "Soccer",
+            "idLeague": "4629",
+            "strLeague": "League",
+            "strSeason": "2024-2025",
+            "intRound": "9",
+            "idHomeTeam": "134019",
+            "strHomeTeam": "Home",
+            "idAwayTeam": "133961",
+            "strAwayTeam": "Away",
+            "intHomeScore": "2",
+            "intAwayScore": "1",
+            "intHomeScoreExtra": None,
+            "intAwayScoreExtra": None,
+            "strCountry": "Land",
+            "strStatus": "FT",
+            "strPostponed": "no",
+        }
+
+    return json.dumps({"events": [happening(n) for n in range(3)]}).encode()
+
+
+#: A good answer for a day from each source, by `Provider.identity`.
 BODIES: dict[str, Callable[[date], bytes]] = {
     "sample": good_body,
     "sofascore": good_body,
     "api-football": api_football_body,
     "football-data": football_data_body,
+    "api-football-american-football": american_football_body,
 }
+#: Every source of days, by the same name.
+IDENTITIES = {source.identity: source for source in SOURCES.values()}
+_ALIKE = {"api-football": api_sports_body, "openligadb": openligadb_body, "thesportsdb": thesportsdb_body}
+BODIES |= {name: _ALIKE[source.name] for name, source in IDENTITIES.items() if name not in BODIES}
+
+
+def respond(source: Provider, day: date) -> Callable[[Exchange], None]:
+    """Answer as a source does that has something on one day: a season with it, or the day whichever is asked for."""
+    body = BODIES[source.identity](day)
+
+    def answer(exchange: Exchange) -> None:
+        first = source.seasons is None or f"/{source.seasons.leagues[0]}/" in exchange.request.path
+        exchange.answer(200, body if first else b"[]")
+
+    return answer
 
 
 def recorded(provider: str, pattern: str) -> list[Path]:

@@ -82,6 +82,10 @@ def answer_of(body: bytes, **headers: str) -> bytes:
 # The server
 
 
+#: The day of a request that names none.
+NO_DAY = date.min
+
+
 @dataclass(frozen=True)
 class Request:
     """A request as it came."""
@@ -241,8 +245,9 @@ class FaultServer:
             if method == "CONNECT":
                 sock.sendall(self.refuse_all)
                 return
-            # The first date in the address, wherever a provider puts it.
-            day = date.fromisoformat(re.findall(r"\d{4}-\d{2}-\d{2}", path)[0])
+            # The first date in the address, wherever a provider puts it; some are not asked by day.
+            found = re.search(r"\d{4}-\d{2}-\d{2}", path)
+            day = date.fromisoformat(found[0]) if found else NO_DAY
             with self._lock:
                 before = sum(request.day == day for request in self.requests)
                 request = Request(method, path, headers, day, time.monotonic(), before)

@@ -3,16 +3,16 @@
 import json
 from collections.abc import Iterator
 from copy import deepcopy
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import duckdb
 
 from fixtures_pipeline.days import day_bounds
-from fixtures_pipeline.providers import PROVIDERS
 from fixtures_pipeline.providers.mapping import SQL_WORDS, select_listed
-from fixtures_pipeline_tests.answers import BODIES
+from fixtures_pipeline.providers.provider import Provider
+from fixtures_pipeline_tests.answers import BODIES, IDENTITIES
 from fixtures_pipeline_tests.days import MONDAY
 from fixtures_pipeline_tests.stores import UTC
 
@@ -34,12 +34,20 @@ class Reader:
         for word in SQL_WORDS:
             self._session.execute(f"CREATE MACRO {word}")
 
-    def __call__(self, provider: str, *events: Event, day: date = MONDAY, zone: ZoneInfo = UTC) -> list[Event]:
-        """Return all that the mapping gives of each event, in order."""
-        source = PROVIDERS[provider]
+    def __call__(
+        self,
+        provider: str,
+        *events: Event,
+        day: date = MONDAY,
+        zone: ZoneInfo = UTC,
+        fetched_at: datetime = datetime(2025, 3, 10, tzinfo=UTC),
+    ) -> list[Event]:
+        """Return all that the mapping of a source (`Provider.identity`) gives of each event, in order."""
+        source = IDENTITIES[provider]
         starts, ends = day_bounds(day, zone)
-        values = {"day": day, "body": json.dumps({source.list_key: events}).encode(), "starts": starts, "ends": ends}
-        answers = "(SELECT $day AS date, $body AS body, $starts AS starts, $ends AS ends)"
+        body = source.compose([json.dumps(event) for event in events])
+        values = {"day": day, "body": body, "starts": starts, "ends": ends, "fetched_at": fetched_at}
+        answers = "(SELECT $day AS date, $body AS body, $starts AS starts, $ends AS ends, $fetched_at AS fetched_at)"
         result = self._session.execute(select_listed(source, tuple(source.columns), answers), values)
         names = [column[0] for column in result.description or ()]
         return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
@@ -47,8 +55,14 @@ class Reader:
 
 def an_event(provider: str, **changes: Any) -> Event:
     """Return a finished event of a provider's, with changes at paths in which `__` stands for a dot."""
-    listed = json.loads(BODIES[provider](MONDAY))[PROVIDERS[provider].list_key]
-    return change(listed[0], **changes)
+    return change(listed_in(IDENTITIES[provider], BODIES[provider](MONDAY))[0], **changes)
+
+
+def listed_in(source: Provider, body: bytes) -> list[Event]:
+    """Return the events that an answer lists."""
+    answer = json.loads(body)
+    listed: list[Event] = answer if source.list_key is None else answer[source.list_key]
+    return listed
 
 
 def change(event: Event, **changes: Any) -> Event:

@@ -68,6 +68,15 @@ def test_each_database_has_a_home_of_its_own(project: Path) -> None:
     assert all(home.parent == data / "dagster" for home in chosen)
 
 
+def test_each_provider_and_sport_has_a_home_of_its_own(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fixtures_pipeline.settings.PROJECT_ROOT", project)
+    chosen = [
+        homes.choose_home(Settings.load(provider=provider, sport=sport)).name
+        for provider, sport in (("sample", "football"), ("openligadb", "football"), ("openligadb", "ice-hockey"))
+    ]
+    assert chosen == ["sample", "openligadb", "openligadb-ice-hockey"]
+
+
 def test_a_project_that_is_moved_finds_its_homes_again(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = homes.choose_home(of(project / "season.duckdb")).name
     monkeypatch.setattr(homes, "PROJECT_ROOT", project / "moved")

@@ -18,7 +18,14 @@ from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.connection import fetch_records
 from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.tables import COLUMNS
-from fixtures_pipeline_tests.answers import BODIES, READINGS, read_api_football, read_football_data, recorded
+from fixtures_pipeline_tests.answers import (
+    BODIES,
+    IDENTITIES,
+    READINGS,
+    read_api_football,
+    read_football_data,
+    recorded,
+)
 from fixtures_pipeline_tests.conftest import Judged, MakeStore
 from fixtures_pipeline_tests.days import MONDAY
 from fixtures_pipeline_tests.fault_server import FaultServer, good_body
@@ -87,6 +94,16 @@ def words() -> Iterator[duckdb.DuckDBPyConnection]:
         ("instant", "0001-01-01T00:00:00Z", None),
         ("instant", "9999-12-31T23:59:59Z", None),
         ("instant", "tomorrow", None),
+        ("utc", "2026-10-04T13:30:00", datetime(2026, 10, 4, 13, 30, tzinfo=UTC)),
+        ("utc", " 2026-10-04t13:30 ", datetime(2026, 10, 4, 13, 30, tzinfo=UTC)),
+        ("utc", "2026-10-04T13:30:00+00:00", datetime(2026, 10, 4, 13, 30, tzinfo=UTC)),
+        ("utc", "2026-10-04 13:30:00.5+02", datetime(2026, 10, 4, 11, 30, 0, 500_000, tzinfo=UTC)),
+        ("utc", "2026-10-04T13:30:00z", datetime(2026, 10, 4, 13, 30, tzinfo=UTC)),
+        ("utc", "2026-10-04", None),
+        ("utc", "2026-10-04Tnoon", None),
+        ("utc", "2026-02-30T13:30:00", None),
+        ("utc", "0001-01-01T00:00:00", None),
+        ("utc", "", None),
         ("word", " Match_Postponed ", "matchpostponed"),
         ("word", "PST.", "pst"),
         ("word", "--", None),
@@ -108,20 +125,20 @@ def test_a_word_gives_what_it_can_read_and_null_for_the_rest(
 
 def test_every_provider_maps_all_columns_that_are_not_the_stores_own() -> None:
     mapped = {column.name for column in COLUMNS["fixtures"]} - {"date", "provider", "updated_at"}
-    for provider in PROVIDERS.values():
-        assert set(provider.columns) == mapped, provider.name
+    for provider in IDENTITIES.values():
+        assert set(provider.columns) == mapped, provider.identity
 
 
-@pytest.mark.parametrize("name", PROVIDERS)
+@pytest.mark.parametrize("name", IDENTITIES)
 def test_a_column_that_is_read_alone_and_one_that_is_read_from_what_is_kept_are_the_same(
     name: str, words: duckdb.DuckDBPyConnection
 ) -> None:
     """Whatever of an event is read, and whether from the whole answer or from the list that is stored of it."""
-    provider = PROVIDERS[name]
+    provider = IDENTITIES[name]
     starts, ends = day_bounds(MONDAY, ZONE)
-    answer = {"day": MONDAY, "body": BODIES[name](MONDAY), "starts": starts, "ends": ends}
-    source = "(SELECT $day AS date, $body AS body, $starts AS starts, $ends AS ends)"
-    kept = f"(SELECT {extract_list(provider)} AS data, date, starts, ends FROM {source})"
+    answer = {"day": MONDAY, "body": BODIES[name](MONDAY), "starts": starts, "ends": ends, "fetched_at": ends}
+    source = "(SELECT $day AS date, $body AS body, $starts AS starts, $ends AS ends, $fetched_at AS fetched_at)"
+    kept = f"(SELECT {extract_list(provider)} AS data, date, starts, ends, fetched_at FROM {source})"
 
     def read(*columns: str, stored: bool = False) -> list[dict[str, Any]]:
         select = select_stored(provider, columns, kept) if stored else select_listed(provider, columns, source)

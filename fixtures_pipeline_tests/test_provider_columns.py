@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fixtures_pipeline.providers import PROVIDERS
 from fixtures_pipeline.store.tables import COLUMNS
+from fixtures_pipeline_tests.answers import IDENTITIES
 from fixtures_pipeline_tests.days import MONDAY, TUESDAY
 from fixtures_pipeline_tests.readings import ABSENT, KICKOFF, STATUS, Event, Reader, an_event, change, paths_of
 from fixtures_pipeline_tests.strategies import json_values, leisurely, mutate, paths
@@ -468,12 +468,29 @@ FULL: dict[str, list[Event]] = {
             ("SCHEDULED", "REGULAR_SEASON", "REGULAR"),
         )
     ],
+    "openligadb": [
+        an_event("openligadb", matchIsFinished=is_finished, matchResults=[
+            {"resultID": n, "resultTypeID": kind, "resultTypeKind": name, "pointsTeam1": 2, "pointsTeam2": 1 + n}
+            for n, (kind, name) in enumerate([(2, "After90Minutes"), (4, "AfterExtraTime"), (5, "AfterPenalties")])
+        ])
+        for is_finished in (True, False)
+    ],
+    **{
+        name: [
+            an_event(name, status__short=word, game__status__short=word, stage="Play-offs", game__stage="Play-offs")
+            for word in ("FT", "NS", "INTR")
+        ]
+        for name in ("api-football-handball", "api-football-american-football")
+    },
+    "thesportsdb": [
+        an_event("thesportsdb", strStatus=word, intHomeScoreExtra="3", intAwayScoreExtra="4") for word in ("AP", "TBD")
+    ],
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("provider", "path"),
-    [(name, path) for name in NAMES for path in paths_of(json.loads(PROVIDERS[name].structure))],
+    [(name, path) for name in FULL for path in paths_of(json.loads(IDENTITIES[name].structure))],
 )
 def test_an_explicit_null_means_what_an_absent_key_means(provider: str, path: str, read: Reader) -> None:
     for full in FULL[provider]:
@@ -484,7 +501,7 @@ def test_an_explicit_null_means_what_an_absent_key_means(provider: str, path: st
             assert empty == absent, path
 
 
-@pytest.mark.parametrize("provider", NAMES)
+@pytest.mark.parametrize("provider", FULL)
 @given(path=paths, new=json_values, which=st.integers(0, 5))
 @example(path=[0], new=[], which=0)
 @leisurely
@@ -498,7 +515,7 @@ def test_whatever_stands_anywhere_a_row_is_of_its_columns_types(
     types = {"BIGINT": int, "INTEGER": int, "VARCHAR": str, "TIMESTAMPTZ": datetime, "DATE": date}
     [row] = read(provider, event)
     for column in COLUMNS["fixtures"]:
-        if column.name in PROVIDERS[provider].columns:
+        if column.name in IDENTITIES[provider].columns:
             assert isinstance(row[column.name], types[column.type] | None)
     assert row["status"] in STATUSES
     assert row["winner"] in {"home", "away", "draw", None}

@@ -7,7 +7,7 @@ import pytest
 from dagster import AssetKey, DagsterInstance
 
 from fixtures_pipeline.loading import open_store
-from fixtures_pipeline.providers import PROVIDERS
+from fixtures_pipeline.providers import SOURCES
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.rules import RULES
 from fixtures_pipeline_tests.fault_server import FaultServer, body_of, own
@@ -32,7 +32,7 @@ def loaded(settings: Settings, api: FaultServer, instance: DagsterInstance) -> I
 @pytest.fixture
 def taught(loaded: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Return the same settings once the mapping has learned the status."""
-    monkeypatch.setitem(PROVIDERS, "sofascore", TAUGHT)
+    monkeypatch.setitem(SOURCES, ("sofascore", "football"), TAUGHT)
     return loaded
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -74,7 +75,7 @@ def broken(day: date, message: str = "It broke.", error_type: str = "API_ERROR")
 
 
 def covering(*days: Day, database: str = "fixtures.duckdb", provider: str = "sofascore") -> Coverage:
-    return Coverage(database, provider, datetime(2026, 1, 2, 3, 4, tzinfo=UTC), days)
+    return Coverage(database, provider, None, datetime(2026, 1, 2, 3, 4, tzinfo=UTC), days)
 
 
 class Page(HTMLParser):
@@ -234,6 +235,12 @@ class TestPage:
         assert "Provider sofascore · 2025-03-01 to 2025-03-01 · made 2026-01-02 03:04 UTC" in text
         assert "invented data, not real fixtures" not in text
         assert "invented data, not real fixtures" in draw(Day(FIRST, 1), provider="sample").text
+
+    def test_names_its_source_if_that_asks_for_it(self) -> None:
+        line = "Data: <the> source"
+        shown = draw_page(replace(covering(Day(FIRST, events=3)), attribution=line))
+        assert "<footer><p>Data: &lt;the&gt; source</p></footer>" in shown
+        assert "<footer>" not in draw_page(covering(Day(FIRST, events=3)))
 
     @pytest.mark.parametrize("number", [MANY_DAYS, MANY_DAYS + 1])
     def test_draws_a_mean_through_many_days(self, number: int) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from fixtures_pipeline.errors import SettingsError
-from fixtures_pipeline.providers import PROVIDERS
+from fixtures_pipeline.providers import PROVIDERS, SOURCES
 from fixtures_pipeline.settings import PROJECT_ROOT, Settings, freeze_environment
 
 
@@ -18,6 +18,8 @@ from fixtures_pipeline.settings import PROJECT_ROOT, Settings, freeze_environmen
     ("name", "value"),
     [
         ("FIXTURES_PROVIDER", "fifa"),
+        ("FIXTURES_SPORT", "chess"),
+        ("FIXTURES_LEAGUES", "bl1"),
         ("FIXTURES_API_URL", "example.org"),
         ("FIXTURES_API_URL", "https://user:secret@example.org"),
         ("FIXTURES_API_URL", "http://example.org:port"),
@@ -173,3 +175,83 @@ def test_the_code_location_stops_with_the_sentence_and_no_traceback() -> None:
     assert "FIXTURES_CONCURRENCY" in done.stderr
     assert "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+# Sports and leagues
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "said"),
+    [
+        ({"provider": "sofascore", "sport": "darts"}, "FIXTURES_SPORT", "sofascore has no 'darts', only football"),
+        ({"provider": "openligadb", "sport": "hockey"}, "FIXTURES_SPORT", "only football, ice-hockey"),
+        ({"provider": "openligadb", "sport": ""}, "FIXTURES_SPORT", "only football, ice-hockey"),
+        ({"leagues": "bl1"}, "FIXTURES_LEAGUES", "Sample API (made up) is not asked by league"),
+        ({"provider": "thesportsdb", "leagues": "bl1"}, "FIXTURES_LEAGUES", "TheSportsDB is not asked by league"),
+        *(
+            ({"provider": "openligadb", "leagues": odd}, "FIXTURES_LEAGUES", "leagues are named by their shortcuts")
+            for odd in ("bl1/2024", "bl1;pl", "../x", "bl1?a=b", "b%6c1", "{key}", "bl1,\x00", "ß", ",", "x" * 41)
+        ),
+        (
+            {"provider": "thesportsdb", "api_key_header": "X-Key"},
+            "FIXTURES_API_KEY_HEADER",
+            "TheSportsDB takes the key in the path",
+        ),
+        ({"provider": "thesportsdb", "api_key": "123"}, "FIXTURES_API_KEY", "at least four"),
+    ],
+)  # fmt: skip
+def test_what_a_provider_does_not_have_is_one_sentence(values: dict[str, str], name: str, said: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(api_url="http://127.0.0.1:9", **values)
+    assert str(caught.value).startswith(f"{name} cannot be used: ")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "leagues"),
+    [
+        ("bl1,pl", ("bl1", "pl")),
+        (" bl1 ,, pl\tdfb,", ("bl1", "pl", "dfb")),
+        ("pl,BL1,bl1,pl", ("pl", "BL1")),
+        ("uefa-em-2020 em_bri", ("uefa-em-2020", "em_bri")),
+    ],
+)
+def test_leagues_are_asked_for_in_the_order_in_which_they_are_named_and_once(
+    written: str, leagues: tuple[str, ...]
+) -> None:
+    seasons = Settings.load(provider="openligadb", leagues=written).source.seasons
+    assert seasons is not None
+    assert seasons.leagues == leagues
+
+
+def test_leagues_that_nobody_names_are_those_of_the_sport() -> None:
+    football, hockey = (
+        Settings.load(provider="openligadb", sport=sport).source.seasons for sport in ("football", "ice-hockey")
+    )
+    assert football is not None
+    assert hockey is not None
+    assert football.leagues == ("bl1", "bl2", "bl3", "dfb", "pl", "la1")
+    assert hockey.leagues == ("del", "del2", "chl")
+
+
+def test_each_provider_and_sport_has_a_database_of_its_own() -> None:
+    databases = {
+        Settings.load(provider=provider, sport=sport, api_url="http://127.0.0.1:9", api_key="c0ffee-secret").database
+        for provider, sport in SOURCES
+    }
+    assert len(databases) == len(SOURCES)
+    assert {path.name for path in databases} >= {
+        "openligadb.duckdb", "openligadb-ice-hockey.duckdb", "api-football-basketball.duckdb"
+    }  # fmt: skip
+
+
+def test_a_copy_may_not_be_the_database_of_another_sport() -> None:
+    with pytest.raises(SettingsError, match="FIXTURES_SNAPSHOT cannot be used"):
+        Settings.load(snapshot="data/openligadb-ice-hockey.duckdb")
+
+
+def test_a_key_of_ones_own_has_a_plan_of_its_own() -> None:
+    public, own = (Settings.load(provider="thesportsdb", api_key=key).source.plan for key in (None, "c0ffee-secret"))
+    assert (public.most_events, own.most_events) == (3, 1500)
+    assert public.requests_per_second < own.requests_per_second

@@ -1,13 +1,14 @@
 """Each rule finds the rows that break it, names them, and nothing else."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import duckdb
 import pytest
 
+from fixtures_pipeline.providers.provider import Plan
 from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.questions import find_offending_rows
 from fixtures_pipeline.store.rules import RULES
@@ -106,7 +107,7 @@ def without_the_gaps_between_the_mondays(name: str, rows: list[dict[str, Any]]) 
 
 
 def test_every_rule_has_a_case() -> None:
-    assert {*CASES, "no_open_errors", "results_corrected"} == set(BY_NAME)
+    assert {*CASES, "no_open_errors", "results_corrected", "days_not_cut"} == set(BY_NAME)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -178,6 +179,18 @@ def test_a_kickoff_of_six_hours_ago_may_still_be_open(store: FixtureStore, judge
     kickoff = datetime.fromtimestamp(noon(DAY), UTC)
     assert find_offending_rows(store, rule, None, kickoff + timedelta(hours=6)) == []
     assert len(find_offending_rows(store, rule, None, kickoff + timedelta(hours=6, minutes=1))) == 2
+
+
+@pytest.mark.parametrize(("most", "cut"), [(None, []), (8, []), (7, [DAY]), (3, [DAY, MONDAY])])
+def test_a_day_with_as_many_events_as_the_plan_gives_may_be_cut(
+    most: int | None, cut: list[date], store: FixtureStore, judged: Judged
+) -> None:
+    store.put([judged(DAY, good_body(DAY)), judged(MONDAY, good_body(MONDAY, events=2))])
+    store.provider = replace(store.provider, plan=Plan(most_events=most))
+    found = find_offending_rows(store, BY_NAME["days_not_cut"], None, NOW)
+    assert [row["day"] for row in found] == cut
+    assert all(row["events"] >= row["most"] == most for row in found)
+    assert find_offending_rows(store, BY_NAME["days_not_cut"], [WEDNESDAY], NOW) == []
 
 
 def test_a_few_days_are_too_few_to_know_what_is_usual(store: FixtureStore, judged: Judged) -> None:

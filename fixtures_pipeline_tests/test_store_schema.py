@@ -12,7 +12,7 @@ import pytest
 
 import fixtures_pipeline
 from fixtures_pipeline.errors import StoreError
-from fixtures_pipeline.providers import PROVIDERS
+from fixtures_pipeline.providers import PROVIDERS, SOURCES
 from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.tables import COLUMNS
 from fixtures_pipeline_tests.conftest import Judged, MakeStore
@@ -32,6 +32,15 @@ def test_a_file_of_another_provider_is_refused(store: FixtureStore, make_store: 
     other = make_store("fixtures.duckdb", PROVIDERS["sample"])
     for ask in (lambda: other.put([failure(MONDAY)]), lambda: query(other, "SELECT 1")):
         with pytest.raises(StoreError, match="holds days of the provider sofascore"):
+            ask()
+
+
+def test_a_file_of_another_sport_is_refused(make_store: MakeStore) -> None:
+    football, hockey = (SOURCES["openligadb", sport] for sport in ("football", "ice-hockey"))
+    make_store("fixtures.duckdb", football).put([failure(MONDAY)])
+    other = make_store("fixtures.duckdb", hockey)
+    for ask in (lambda: other.put([failure(MONDAY)]), lambda: query(other, "SELECT 1")):
+        with pytest.raises(StoreError, match="holds days of the provider openligadb; days of openligadb-ice-hockey do"):
             ask()
 
 

@@ -158,7 +158,7 @@ def refuse(name: str, **changes: Any) -> tuple[ErrorType, str | None] | None:
     """Return the kind and the scope of the refusal that an answer of a provider's holds with these changes."""
     provider = PROVIDERS[name]
     body = change(json.loads(BODIES[name](MONDAY)), **changes)
-    asked = dict(provider.request(MONDAY, "UTC").query)
+    asked = dict(provider.requests(MONDAY, "UTC")[0].query)
     refusal = Judge(provider, UTC).judge(MONDAY, json.dumps(body).encode(), asked).refusal
     return None if refusal is None else (refusal.error_type, refusal.scope)
 

@@ -78,8 +78,18 @@ def specify_api(settings: Settings) -> AssetSpec:
         owners=[OWNER],
         kinds={"api"},
         description=f"{settings.source.title}: the API that FIXTURES_PROVIDER={settings.provider} reads.",
-        metadata={"provider": settings.provider, "url": settings.api_url or settings.source.base_url or "bundled"},
+        metadata={
+            "provider": settings.provider,
+            "sport": settings.sport,
+            "url": settings.api_url or settings.source.base_url or "bundled",
+            **_attribute(settings),
+        },
     )
+
+
+def _attribute(settings: Settings) -> dict[str, str]:
+    """Return the line with which the provider is named where its data are shown, if it asks for one."""
+    return {"attribution": settings.source.attribution} if settings.source.attribution else {}
 
 
 def specify_tables(settings: Settings) -> list[AssetSpec]:
@@ -103,6 +113,7 @@ def specify_tables(settings: Settings) -> list[AssetSpec]:
                     [TableColumn(column.name, column.type, column.description) for column in COLUMNS[table]]
                 ),
                 "database": str(settings.database),
+                **_attribute(settings),
             },
         )
         for table, description in _DESCRIPTIONS.items()
@@ -158,7 +169,7 @@ def load_and_check(
             by then.
     """
     store = loading.open_store(settings)
-    news = notify.News(settings.provider)
+    news = notify.News(settings.source.identity)
     failures: list[DayFailed] = []
     retries_on = is_retrying(context.instance)
     try:
@@ -189,7 +200,8 @@ def _load(
     """Load the days and tell Dagster of each; those that fail are added to `failures`."""
     progress = _Progress(context, len(days))
     retries_on = is_retrying(context.instance)
-    for batch in loading.load_days(settings, days, context.run.run_id, note=news.add):
+    batches = loading.load_days(settings, days, context.run.run_id, note=news.add, warn=context.log.warning)
+    for batch in batches:
         for stored in batch:
             if stored.stale:
                 context.log.info(f"{stored.day}: what another run fetched later is stored already, and is kept.")
@@ -280,7 +292,7 @@ def build_report(settings: Settings) -> AssetsDefinition:
         kinds={"html"},
         description="Coverage at a glance: a calendar of loaded, failed and missing days, and the events of each. "
         f"All of it is in {settings.report_file.name} beside the database.",
-        metadata={"report": MetadataValue.path(str(settings.report_file))},
+        metadata={"report": MetadataValue.path(str(settings.report_file)), **_attribute(settings)},
     )
     def coverage_report() -> MaterializeResult[None]:
         try:

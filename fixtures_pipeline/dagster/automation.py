@@ -89,7 +89,7 @@ def _build_window(settings: Settings) -> ScheduleDefinition:
 
 def _build_refresh(settings: Settings) -> ScheduleDefinition:
     """Return the schedule that loads days again whose events are still going on: each hour if the quota is small."""
-    quota = settings.requests_per_day or settings.source.requests_per_day
+    quota = settings.requests_per_day or settings.source.plan.requests_per_day
     cron, minutes = ("0 * * * *", 60) if quota is not None and quota < SMALL_QUOTA else ("*/15 * * * *", 15)
 
     @schedule(

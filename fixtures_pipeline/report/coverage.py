@@ -53,7 +53,8 @@ class Coverage:
 
     Attributes:
         database: Name of the DuckDB file.
-        provider: The provider of its days.
+        provider: The provider of its days, and the sport if it is not football.
+        attribution: The line with which the provider is named where its data are shown; None if it asks for none.
         made_at: When it was read, in the time zone of the days.
         days: Every day from the first to the last that was ever fetched, in order. A future day that was not fetched
             is left out: it is not missing yet.
@@ -61,6 +62,7 @@ class Coverage:
 
     database: str
     provider: str
+    attribution: str | None
     made_at: datetime
     days: Sequence[Day]
 
@@ -92,7 +94,9 @@ def read_coverage(settings: Settings) -> Coverage:
         rows = summarize_days(open_store(settings))
     except StoreMissingError:
         rows = []
-    return Coverage(settings.database.name, settings.provider, made_at, list(fill_gaps(rows, made_at.date())))
+    source = settings.source
+    days = list(fill_gaps(rows, made_at.date()))
+    return Coverage(settings.database.name, source.identity, source.attribution, made_at, days)
 
 
 def fill_gaps(rows: Sequence[Mapping[str, Any]], today: date) -> Iterator[Day]:

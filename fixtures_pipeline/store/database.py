@@ -32,7 +32,7 @@ class FileDatabase:
 
         Args:
             path: The DuckDB file; it and its folder are created at the first load.
-            provider: Name of the provider whose days it holds.
+            provider: Whose days it holds, and of which sport (`Provider.identity`).
             zone: Time zone in which its days begin and end.
             lock_timeout: Seconds to wait for another process that holds the file.
         """

@@ -52,7 +52,7 @@ class FixtureStore:
         """
         self.provider = provider
         self.zone = zone
-        self.database = FileDatabase(path, provider.name, zone, lock_timeout=lock_timeout)
+        self.database = FileDatabase(path, provider.identity, zone, lock_timeout=lock_timeout)
 
     def __repr__(self) -> str:
         return f"FixtureStore({str(self.database.path)!r}, {self.provider.name!r})"

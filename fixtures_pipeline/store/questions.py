@@ -286,7 +286,7 @@ def find_offending_rows(store: Store, rule: Rule, days: Sequence[date] | None, n
             # To read all answers takes seconds per year.
             listed = _find_suspects(connection) if listed is None else listed
             _list_answers(connection, store, listed)
-        given = {"days": listed, "now": now}
+        given = {"days": listed, "now": now, "most_events": store.provider.plan.most_events}
         used = {name: value for name, value in given.items() if f"${name}" in rule.query}
         return fetch_records(connection.execute(rule.query, used))
 

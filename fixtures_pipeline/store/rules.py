@@ -21,8 +21,8 @@ class Rule:
         severity: ERROR where data are wrong or missing, WARN where they look odd.
         sentence: What must hold.
         remedy: What to do when it does not.
-        query: Gives the offending rows. `$days` are the days of the run (NULL: all days), `$now` is this
-            moment.
+        query: Gives the offending rows. `$days` are the days of the run (NULL: all days), `$now` is this moment,
+            `$most_events` what an answer lists at most with the provider's plan (NULL: all there is).
         reads_answers: Whether the query reads `listed_fixtures`: `date` and `event_id` of what the stored answers of
             `$days` list for their own day.
     """
@@ -208,6 +208,19 @@ RULES = (
             SELECT date AS day, count AS events, usual
             FROM usual
             WHERE compared >= 5 AND count < usual / 2 AND ($days IS NULL OR list_contains($days, date))
+            ORDER BY date DESC
+        """,
+    ),
+    Rule(
+        name="days_not_cut",
+        asset="fixture_days",
+        severity="WARN",
+        sentence="No day lists as many events as the provider's plan gives of one: there may be more.",
+        remedy="The rest of these days comes only with a key of your own, in FIXTURES_API_KEY, or with a larger plan.",
+        query="""
+            SELECT date AS day, count AS events, $most_events::INTEGER AS most
+            FROM fixture_days
+            WHERE count >= $most_events AND ($days IS NULL OR list_contains($days, date))
             ORDER BY date DESC
         """,
     ),
