@@ -14,7 +14,7 @@ help: ## List the targets
 run: .venv/run ## Load the days around today and serve the UI (PORT=3000)
 	@exec $(BIN)/python -m fixtures_pipeline --port $(PORT)
 
-test: .venv/dev ## Run the tests (about 5 minutes on two cores)
+test: .venv/dev ## Run the tests (about 15 minutes on two cores)
 	$(BIN)/pytest -n 2 -m "not slow and not ui"
 
 test-all: .venv/dev ## Run the slow tests as well (crashes, many processes, a simulated year)

@@ -57,9 +57,7 @@ _FAULTS = {
     ),
     11: _Fault(200, "application/json", None),
     15: _Fault(200, "application/json", b'{"scheduled": [], "hasNextPage": false}'),
-    20: _Fault(
-        404, "text/plain", b"The sample leaves this day out on purpose, to show a day that stays red.", math.inf
-    ),
+    20: _Fault(404, "text/plain", b"The sample leaves this day out on purpose", math.inf),
 }
 
 

@@ -122,6 +122,18 @@ def dagster(settings: Settings, tmp_path: Path) -> Iterator[Dagster]:
         yield running
 
 
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """Return a copy of this project without its environment, in which nothing is loaded."""
+    copy = tmp_path / "copy"
+    shutil.copytree(
+        ROOT / "fixtures_pipeline", copy / "fixtures_pipeline", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    for name in ("pyproject.toml", "dagster.yaml", "workspace.yaml"):
+        shutil.copy(ROOT / name, copy)
+    return copy
+
+
 @dataclass(frozen=True)
 class Weeks:
     """A running UI over three weeks of sample days that one backfill of all assets has loaded.

@@ -169,13 +169,13 @@ class Ui:
 
 
 class Dagster(Ui):
-    """A `dagster dev`."""
+    """A `dagster dev`, of other definitions than the project's if a module of them is named."""
 
-    def __init__(self, home: Path, settings: Settings) -> None:
+    def __init__(self, home: Path, settings: Settings, module: str | None = None) -> None:
         port = closed_port()
         super().__init__(f"http://127.0.0.1:{port}")
         self.home = home
-        home.mkdir()
+        home.mkdir(exist_ok=True)
         (home / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
         environment = {
             **os.environ,
@@ -187,7 +187,16 @@ class Dagster(Ui):
             "FIXTURES_REQUESTS_PER_SECOND": "1000",
         }
         with (home / "dev.log").open("w") as log:
-            arguments = ("-m", "dagster", "dev", "-h", "127.0.0.1", "-p", str(port))
+            arguments = [
+                "-m",
+                "dagster",
+                "dev",
+                "-h",
+                "127.0.0.1",
+                "-p",
+                str(port),
+                *(["-m", module] if module else []),
+            ]
             self._process = Process(*arguments, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
     def __enter__(self) -> "Dagster":

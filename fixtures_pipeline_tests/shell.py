@@ -53,12 +53,12 @@ def command(environment: dict[str, str], *arguments: str, cwd: Path = ROOT) -> t
 
 
 @contextmanager
-def serving(environment: dict[str, str], port: int) -> Iterator[tuple[str, str]]:
+def serving(environment: dict[str, str], port: int, cwd: Path = ROOT) -> Iterator[tuple[str, str]]:
     """Start what `make run` starts; yield the addresses that it announces: of the UI, and of its page of checks.
 
     Ctrl-C ends it. Nothing that it said may be a traceback.
     """
-    with start(environment, "--port", str(port)) as process:
+    with start(environment, "--port", str(port), cwd=cwd) as process:
         assert process.stderr is not None
         try:
             said = next(line for line in process.stderr if "until Ctrl-C" in line)

@@ -28,7 +28,7 @@ def test_the_job_of_schedules_and_commands_evaluates_every_check_and_leaves_no_p
     job = build_definitions(settings).resolve_job_def(LOAD_DAYS_JOB.name)
     days = [FIRST + timedelta(days=n) for n in range(3)]
     result = job.execute_in_process(instance=instance_in_files, tags=range_of(days[0], days[-1]))
-    assert list(evaluations(result, "day_loaded")) == [day.isoformat() for day in days]
+    assert sorted(filter(None, evaluations(result, "day_loaded"))) == [day.isoformat() for day in days]
     for rule in RULES:
         assert list(evaluations(result, rule.name)) == [None], rule.name
         [record] = instance_in_files.event_log_storage.get_asset_check_execution_history(

@@ -111,10 +111,10 @@ def test_an_answer_belongs_to_the_question_it_was_asked_with(
 def test_whatever_goes_wrong_with_a_day_is_its_own_failure(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
     judge = Judge.judge
 
-    def stumble(self: Judge, day: date, body: bytes, asked: Mapping[str, str]) -> Verdict:
+    def stumble(self: Judge, day: date, body: bytes, asked: Mapping[str, str], **others: Any) -> Verdict:
         if day == DAY:
             raise ZeroDivisionError
-        return judge(self, day, body, asked)
+        return judge(self, day, body, asked, **others)
 
     monkeypatch.setattr(Judge, "judge", stumble)
     failed, *others = fetch(*days(3))

@@ -98,7 +98,7 @@ BOMBS: dict[str, tuple[Callable[[date], bytes], str]] = {
     "a long text in another script": (with_more(('"' + "ع" * (ALMOST // 2) + '"').encode()), "loaded"),
     "a long text of halves": (with_more(b'"' + rb"\ud83d" * (ALMOST // 6) + b'"'), "loaded"),
     "a long text of escapes": (with_more(b'"' + rb"\n" * (ALMOST // 2 - 3) + rb'\ud83d"'), "loaded"),
-    "not a number, and texts": (with_more(b"[" + b'"",' * (ALMOST // 3) + b"NaN]"), "DATA_STRUCTURE_ERROR"),
+    "not a number, and texts": (with_more(b"[" + b'"",' * (ALMOST // 3) + b"NaN]"), "loaded"),
     "the largest day": (largest, "loaded"),
     "a page": (lambda _: b"<html>" + b"<p>login</p>" * (ALMOST // 12), "JSON_DECODE_ERROR"),
 }

@@ -1,7 +1,6 @@
 """`make run`: what it loads before it serves, what it says, and that nothing is left of it."""
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -179,18 +178,6 @@ def processes_of(folder: Path) -> list[str]:
         except (OSError, ValueError):
             continue
     return found
-
-
-@pytest.fixture
-def copied(tmp_path: Path) -> Path:
-    """Return a copy of this project without its environment, in which nothing is loaded."""
-    copy = tmp_path / "copy"
-    shutil.copytree(
-        ROOT / "fixtures_pipeline", copy / "fixtures_pipeline", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    for name in ("pyproject.toml", "dagster.yaml", "workspace.yaml"):
-        shutil.copy(ROOT / name, copy)
-    return copy
 
 
 @pytest.fixture

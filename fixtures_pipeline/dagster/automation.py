@@ -150,10 +150,11 @@ def _build_retry(settings: Settings) -> SensorDefinition:
             yield SkipReason(str(error))
             return
         before: dict[str, str] = json.loads(context.cursor or "{}")
-        due, asked = choose_due(rows, before, datetime.now(UTC))
+        now = datetime.now(UTC)
+        due, asked = choose_due(rows, before, now)
         context.update_cursor(json.dumps(asked))
         if not due:
-            yield SkipReason(_say_next(rows))
+            yield SkipReason(_say_next(rows, now))
         failed_at = {row["date"]: row["updated_at"].astimezone(UTC).isoformat() for row in rows}
         for first, last in contiguous(due):
             yield _request(first, last, run_key=f"{first} {last} {failed_at[last]} {before.get(last.isoformat(), '')}")
@@ -193,14 +194,17 @@ def choose_due(
     return due, remembered | {day.isoformat(): now.isoformat() for day in due}
 
 
-def _say_next(rows: Sequence[Mapping[str, Any]]) -> str:
+def _say_next(rows: Sequence[Mapping[str, Any]], now: datetime) -> str:
     """Say of failing days, none of which is due, when the next one is."""
     if not rows:
         return "No day is failing."
     retries = [next_retry(row["attempts"], row["updated_at"], row["retry_at"]) for row in rows]
     times = [time for time in retries if time]
-    next_one = f"the next is due at {min(times).astimezone(UTC):%Y-%m-%d %H:%M} UTC" if times else "all are given up"
-    return f"{len(rows)} days are failing, none is due; {next_one}."
+    coming = [time for time in times if time > now]
+    parts = [f"{len(times) - len(coming)} of them have been asked for again"] if len(coming) < len(times) else []
+    if coming:
+        parts.append(f"the next is due at {min(coming).astimezone(UTC):%Y-%m-%d %H:%M} UTC")
+    return f"{len(rows)} days are failing, none is due; {'; '.join(parts) or 'all are given up'}."
 
 
 def is_retrying(instance: DagsterInstance) -> bool:

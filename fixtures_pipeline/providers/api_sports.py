@@ -98,7 +98,7 @@ def _map(sport: str, host: str, live: str, finished: str = "", game: str = "") -
         terms=terms,
         base_url=f"https://v1.{host}.api-sports.io",
         key_header=KEY_HEADER,
-        written_kickoff=f"CASE WHEN {has_time} THEN coalesce({timestamp}::VARCHAR, {written}) END",
+        written_kickoff=f"CASE WHEN {has_time} THEN coalesce(written({timestamp}::VARCHAR), {written}) END",
         named_day=f"day_of({written})",
         refusal=REFUSAL,
         plan=FREE_PLAN,

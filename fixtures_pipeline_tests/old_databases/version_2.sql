@@ -8,7 +8,8 @@ CREATE TABLE fixture_days (
     created_at TIMESTAMPTZ NOT NULL,
     updated_at TIMESTAMPTZ NOT NULL,
     provider VARCHAR NOT NULL,
-    fetched_at TIMESTAMPTZ
+    fetched_at TIMESTAMPTZ,
+    events_hash VARCHAR
 );
 
 CREATE TABLE fixture_errors (
@@ -144,7 +145,7 @@ INSERT INTO fixture_days VALUES (
     '20250303', '2025-03-03',
     '[{"id":1,"startTimestamp":1741003200},{"id":2,"startTimestamp":1741003200}]',
     2, true, '2025-03-03 12:00:00+00', '2025-03-04 12:00:00+00', 'sofascore',
-    '2025-03-04 11:59:59+00'
+    '2025-03-04 11:59:59+00', '05cf281c050be3da4eecf3bc6e8aac1b'
 );
 INSERT INTO fixtures (event_id, date, kickoff, status, provider, updated_at, created_at) VALUES
     (1, '2025-03-03', '2025-03-03 12:00:00+00', 'unknown', 'sofascore', '2025-03-03 12:00:00+00', '2025-03-03 12:00:00+00'),

@@ -2,6 +2,8 @@
 
 -- DuckDB cannot add NOT NULL to a table with a key; loads fill these columns always.
 ALTER TABLE fixture_days ADD COLUMN fetched_at TIMESTAMPTZ;
+-- Filled by the next load of a day; until then the check days_match_answers reads the answer.
+ALTER TABLE fixture_days ADD COLUMN events_hash VARCHAR;
 UPDATE fixture_days SET fetched_at = updated_at;
 ALTER TABLE fixture_errors ADD COLUMN fetched_at TIMESTAMPTZ;
 UPDATE fixture_errors SET fetched_at = updated_at;
