@@ -1,7 +1,7 @@
 """Days: when they begin and end in a time zone, and the unbroken stretches of them."""
 
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 
@@ -12,6 +12,16 @@ def day_bounds(day: date, zone: ZoneInfo) -> tuple[datetime, datetime]:
     ['2025-03-30T00:00:00+01:00', '2025-03-31T00:00:00+02:00']
     """
     return (datetime.combine(day, time(), zone), datetime.combine(day + timedelta(days=1), time(), zone))
+
+
+def list_utc_days(day: date, zone: ZoneInfo) -> list[date]:
+    """Return the days of UTC that a day in `zone` touches, for providers whose days are those.
+
+    >>> [str(day) for day in list_utc_days(date(2025, 3, 1), ZoneInfo("Europe/Berlin"))]
+    ['2025-02-28', '2025-03-01']
+    """
+    begins, ends = (moment.astimezone(UTC) for moment in day_bounds(day, zone))
+    return list_days(begins.date(), (ends - timedelta(microseconds=1)).date())
 
 
 def list_days(first: date, last: date) -> list[date]:

@@ -8,7 +8,7 @@ import gc
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from dagster import (
@@ -36,6 +36,7 @@ from fixtures_pipeline import loading, notify
 from fixtures_pipeline.dagster.automation import is_retrying
 from fixtures_pipeline.dagster.checks import evaluate_rules, specify_checks
 from fixtures_pipeline.dagster.events import DAY_LOADED, describe_fixtures, describe_tables, evaluate_days
+from fixtures_pipeline.days import list_days
 from fixtures_pipeline.errors import ReportError, StoreError, StoreMissingError
 from fixtures_pipeline.outcome import DayFailed, DayState
 from fixtures_pipeline.providers.mapping import version_of
@@ -156,7 +157,7 @@ def _list_days(context: AssetExecutionContext) -> list[date] | None:
         return None
     # Not `partition_keys`, which raises in a run that has days but only checks that have none.
     first, last = (date.fromisoformat(key) for key in context.partition_key_range)
-    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    return list_days(first, last)
 
 
 def load_and_check(

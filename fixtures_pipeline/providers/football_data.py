@@ -5,10 +5,10 @@ is an empty day with status 200, told from a real one by `filters.permission`.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, date, timedelta
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
-from fixtures_pipeline.days import day_bounds
+from fixtures_pipeline.days import list_utc_days
 from fixtures_pipeline.providers.mapping import choose
 from fixtures_pipeline.providers.provider import Plan, Provider, Request
 
@@ -147,10 +147,9 @@ END"""
 
 def _list_requests(day: date, timezone: str) -> list[Request]:
     """Ask for the UTC days that the day touches in its time zone; the store keeps what falls on the day."""
-    begins, ends = (moment.astimezone(UTC) for moment in day_bounds(day, ZoneInfo(timezone)))
-    last = (ends - timedelta(microseconds=1)).date()
-    until = last + timedelta(days=1)
-    return [Request("/v4/matches", {"dateFrom": begins.date().isoformat(), "dateTo": until.isoformat()})]
+    touched = list_utc_days(day, ZoneInfo(timezone))
+    until = touched[-1] + timedelta(days=1)
+    return [Request("/v4/matches", {"dateFrom": touched[0].isoformat(), "dateTo": until.isoformat()})]
 
 
 def _pause(headers: Mapping[str, str]) -> float:

@@ -4,10 +4,10 @@ The key stands in the path (https://www.thesportsdb.com/documentation). The publ
 are UTC days; every value of an event is a text or null, and a day without events is null.
 """
 
-from datetime import UTC, date, timedelta
+from datetime import date
 from zoneinfo import ZoneInfo
 
-from fixtures_pipeline.days import day_bounds, list_days
+from fixtures_pipeline.days import list_utc_days
 from fixtures_pipeline.providers.mapping import choose
 from fixtures_pipeline.providers.provider import FOOTBALL, Plan, Provider, Request
 
@@ -96,8 +96,7 @@ def _have(sport: str, name: str) -> Provider:
 
     def list_requests(day: date, timezone: str) -> list[Request]:
         """Ask for each of the UTC days that the day touches in its time zone."""
-        begins, ends = (moment.astimezone(UTC) for moment in day_bounds(day, ZoneInfo(timezone)))
-        touched = list_days(begins.date(), (ends - timedelta(microseconds=1)).date())
+        touched = list_utc_days(day, ZoneInfo(timezone))
         return [
             Request(
                 "/api/v1/json/{key}/eventsday.php",
