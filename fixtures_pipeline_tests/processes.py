@@ -36,6 +36,20 @@ def until(condition: Callable[[], Any], seconds: float) -> Any:
     return value
 
 
+def environment(settings: Settings, home: Path | None, **more: str) -> dict[str, str]:
+    """Return an environment in which processes have these settings, and a home that is given or their own choice."""
+    return {
+        **os.environ,
+        **({"DAGSTER_HOME": str(home)} if home else {}),
+        "FIXTURES_PROVIDER": settings.provider,
+        "FIXTURES_API_URL": settings.api_url or "",
+        "FIXTURES_DB": str(settings.database),
+        "FIXTURES_START_DATE": settings.start_date.isoformat(),
+        "FIXTURES_REQUESTS_PER_SECOND": "1000",
+        **more,
+    }
+
+
 class Process(subprocess.Popen[str]):
     """A Python process; leaving its context kills it and whatever it has started."""
 
@@ -177,15 +191,6 @@ class Dagster(Ui):
         self.home = home
         home.mkdir(exist_ok=True)
         (home / "dagster.yaml").write_text((ROOT / "dagster.yaml").read_text())
-        environment = {
-            **os.environ,
-            "DAGSTER_HOME": str(home),
-            "FIXTURES_PROVIDER": settings.provider,
-            "FIXTURES_API_URL": settings.api_url or "",
-            "FIXTURES_DB": str(settings.database),
-            "FIXTURES_START_DATE": settings.start_date.isoformat(),
-            "FIXTURES_REQUESTS_PER_SECOND": "1000",
-        }
         with (home / "dev.log").open("w") as log:
             arguments = [
                 "-m",
@@ -197,7 +202,7 @@ class Dagster(Ui):
                 str(port),
                 *(["-m", module] if module else []),
             ]
-            self._process = Process(*arguments, env=environment, stdout=log, stderr=subprocess.STDOUT)
+            self._process = Process(*arguments, env=environment(settings, home), stdout=log, stderr=subprocess.STDOUT)
 
     def __enter__(self) -> "Dagster":
         try:

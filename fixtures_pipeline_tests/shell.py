@@ -1,6 +1,5 @@
 """`python -m fixtures_pipeline` as shells and `make run` start it."""
 
-import os
 import re
 import signal
 import subprocess
@@ -9,23 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fixtures_pipeline.settings import Settings
-
-ROOT = Path(__file__).parents[1]
-
-
-def environment(settings: Settings, home: Path | None, **more: str) -> dict[str, str]:
-    """Return an environment in which processes have these settings, and a home that is given or their own choice."""
-    return {
-        **os.environ,
-        **({"DAGSTER_HOME": str(home)} if home else {}),
-        "FIXTURES_PROVIDER": settings.provider,
-        "FIXTURES_API_URL": settings.api_url or "",
-        "FIXTURES_DB": str(settings.database),
-        "FIXTURES_START_DATE": settings.start_date.isoformat(),
-        "FIXTURES_REQUESTS_PER_SECOND": "1000",
-        **more,
-    }
+from fixtures_pipeline_tests.processes import ROOT
 
 
 def start(environment: dict[str, str], *arguments: str, cwd: Path = ROOT) -> "subprocess.Popen[str]":

@@ -16,7 +16,8 @@ from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.outcome import NEVER
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline_tests.fault_server import FaultServer, good_body
-from fixtures_pipeline_tests.shell import command, environment, start
+from fixtures_pipeline_tests.processes import environment
+from fixtures_pipeline_tests.shell import command, start
 from fixtures_pipeline_tests.stores import fail, table
 
 FIRST = date(2025, 3, 1)

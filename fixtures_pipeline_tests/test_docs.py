@@ -19,8 +19,8 @@ from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.rules import RULES
 from fixtures_pipeline.store.tables import COLUMNS
+from fixtures_pipeline_tests.processes import ROOT
 
-ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 SETTINGS = {f"FIXTURES_{name.upper()}": field for name, field in Settings.model_fields.items()}
 

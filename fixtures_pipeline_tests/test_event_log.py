@@ -1,6 +1,5 @@
 """The event log with connections that stay open: the same files as Dagster's, crowds, crashes, nothing left behind."""
 
-import os
 import re
 import sqlite3
 import subprocess
@@ -17,7 +16,7 @@ from fixtures_pipeline.dagster.event_log import EventLog
 from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline_tests.days_logger import log_days_job
-from fixtures_pipeline_tests.processes import ROOT, Process, until
+from fixtures_pipeline_tests.processes import ROOT, Process, environment, until
 from fixtures_pipeline_tests.runs import FIRST, run
 from fixtures_pipeline_tests.stores import table
 
@@ -167,17 +166,8 @@ def test_after_a_kill_there_is_what_was_said_to_be_logged_and_work_goes_on(home:
 
 
 def test_a_run_that_is_killed_has_logged_nothing_that_is_not_committed(home: Path, settings: Settings) -> None:
-    environment = {
-        **os.environ,
-        "DAGSTER_HOME": str(home),
-        "FIXTURES_PROVIDER": settings.provider,
-        "FIXTURES_API_URL": settings.api_url or "",
-        "FIXTURES_DB": str(settings.database),
-        "FIXTURES_START_DATE": settings.start_date.isoformat(),
-        "FIXTURES_REQUESTS_PER_SECOND": "1000",
-    }
     arguments = ("-m", "fixtures_pipeline", "load", f"{FIRST}...{FIRST + timedelta(days=199)}")
-    with opened(home) as instance, Process(*arguments, env=environment) as process:
+    with opened(home) as instance, Process(*arguments, env=environment(settings, home)) as process:
         # In the second batch of days or later, while another one is being stored.
         until(lambda: len(in_index(instance, "fixture_errors")) > 24, 120)
         process.kill()

@@ -2,11 +2,10 @@
 
 import re
 import tomllib
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from fixtures_pipeline_tests.processes import ROOT
 
 
 def list_installs() -> list[str]:

@@ -21,7 +21,8 @@ from fixtures_pipeline.serve import find_missing_days
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store import schema
 from fixtures_pipeline_tests.fault_server import FaultServer, closed_port
-from fixtures_pipeline_tests.shell import ROOT, command, environment, start
+from fixtures_pipeline_tests.processes import ROOT, environment
+from fixtures_pipeline_tests.shell import command, start
 from fixtures_pipeline_tests.stores import fail, table
 
 # What is loaded

@@ -21,8 +21,8 @@ from fixtures_pipeline_tests.browser import (
     reexecute_from_failure,
 )
 from fixtures_pipeline_tests.fault_server import Exchange, FaultServer, closed_port
-from fixtures_pipeline_tests.processes import Ui
-from fixtures_pipeline_tests.shell import environment, serving
+from fixtures_pipeline_tests.processes import Ui, environment
+from fixtures_pipeline_tests.shell import serving
 from fixtures_pipeline_tests.stores import table
 
 pytestmark = IN_A_BROWSER
