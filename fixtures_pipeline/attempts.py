@@ -13,6 +13,7 @@ from fixtures_pipeline.errors import ErrorType
 from fixtures_pipeline.judge import Judge, Refusal
 from fixtures_pipeline.outcome import NEVER, REFUSALS, DayFailed, DayLoaded, Outcome
 from fixtures_pipeline.providers.provider import Provider, Request
+from fixtures_pipeline.text import format_moment
 from fixtures_pipeline.transport.client import Answer
 from fixtures_pipeline.transport.failures import CHECK_PROXY, Broken
 from fixtures_pipeline.transport.limits import Limits
@@ -137,7 +138,7 @@ class Examiner:
         """Say what to do about an answer that refuses; nothing where the judge has said it already."""
         if outcome.http_status == 200 and refusal is None:
             return ""
-        later = f"Come back after {retry_at:%Y-%m-%d %H:%M} UTC." if retry_at else "Load the day again later."
+        later = f"Come back after {format_moment(retry_at)}." if retry_at else "Load the day again later."
         if retry_at == NEVER:
             return "It is not asked for again automatically; with another plan, load the day by hand."
         if refusal is not None and refusal.scope == "plan":

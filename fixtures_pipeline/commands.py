@@ -9,7 +9,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 from fixtures_pipeline import home as homes
@@ -20,6 +20,7 @@ from fixtures_pipeline.outcome import DayState, OpenError
 from fixtures_pipeline.retries import next_retry
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.questions import find_states
+from fixtures_pipeline.text import format_moment
 
 #: Exit codes; 2 is that of wrong use.
 EXIT_DONE, EXIT_FAILED_DAYS, EXIT_IMPOSSIBLE = 0, 1, 3
@@ -111,7 +112,7 @@ def _describe_errors(errors: dict[date, OpenError]) -> Iterator[str]:
         days[error.error_type].append(day)
     for kind, failing in sorted(days.items(), key=lambda item: -len(item[1])):
         since = min(errors[day].failing_since for day in failing)
-        yield f"{_count(len(failing), 'day')} {kind}, the oldest {min(failing)}, since {_format(since)}"
+        yield f"{_count(len(failing), 'day')} {kind}, the oldest {min(failing)}, since {format_moment(since)}"
     if not errors:
         yield "no day"
 
@@ -123,7 +124,7 @@ def _describe_retries(errors: list[OpenError], home: Path) -> str:
     times = [time for time in retries if time]
     parts = ["the sensor retry_failed_days is on"]
     if times:
-        parts.append(f"next at {_format(min(times))}")
+        parts.append(f"next at {format_moment(min(times))}")
     if given_up := len(retries) - len(times):
         parts.append(f"{_count(given_up, 'day')} given up: load them by hand")
     return ", ".join(parts)
@@ -135,10 +136,6 @@ def _is_retrying(home: Path) -> bool:
     from fixtures_pipeline.dagster import launch  # noqa: PLC0415
 
     return launch.is_retrying_in(home)
-
-
-def _format(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def _count(number: int, noun: str) -> str:

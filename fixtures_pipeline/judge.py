@@ -23,7 +23,7 @@ from fixtures_pipeline.errors import ErrorType
 from fixtures_pipeline.outcome import DayFailed, DayLoaded
 from fixtures_pipeline.providers.mapping import OPEN_STATUSES, SQL_WORDS, list_path, select_elements, select_listed
 from fixtures_pipeline.providers.provider import NO_REFUSAL, Provider
-from fixtures_pipeline.text import excerpt
+from fixtures_pipeline.text import count, excerpt
 
 #: Most elements that an answer may list: a hundred times a full day. To take more of them apart needs gigabytes.
 MOST_ELEMENTS = 100_000
@@ -257,7 +257,7 @@ class Judge:
             return DayLoaded(day, body, events, row["in_progress"])
         if row["own"] < self._least_events:
             message = (
-                f"The answer for {day} has {_count(row['own'], 'event')} on that day"
+                f"The answer for {day} has {count(row['own'], 'event')} on that day"
                 f"{_name_others(events - row['own'])}; fewer than {self._least_events} count as no data. Load the day "
                 "again later; a day without events may stay like this."
             )
@@ -355,10 +355,6 @@ def _to_refusal(row: dict[str, Any] | None) -> Refusal | None:
     if row is None:
         return None
     return Refusal(ErrorType(row["error_type"]), row["message"] or "it does not say why", row["scope"])
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _name_others(number: int) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 from fixtures_pipeline.days import contiguous
 from fixtures_pipeline.outcome import REFUSALS, DayFailed, Stored
 from fixtures_pipeline.retries import is_given_up
-from fixtures_pipeline.text import defuse, shorten
+from fixtures_pipeline.text import count, defuse, shorten
 
 #: Seconds in which receivers have to accept a message.
 SECONDS = 20
@@ -99,8 +99,8 @@ class News:
         """Return the message that tells all of it."""
         failed = sum(map(len, self._failing.values()))
         counts = [(failed, "failed"), (len(self._given_up), "given up"), (len(self._recovered), "recovered")]
-        (first, word), *others = [(count, word) for count, word in counts if count]
-        parts = [f"{_count_days(first)} {word}", *(f"{count} {word}" for count, word in others)]
+        (first, word), *others = [(number, word) for number, word in counts if number]
+        parts = [f"{count(first, 'day')} {word}", *(f"{number} {word}" for number, word in others)]
         title = f"fixtures ({self._provider}): {', '.join(parts)}"
         return Digest(title, "\n".join(self._explain()), bad=failed > 0)
 
@@ -109,19 +109,15 @@ class News:
             yield "The provider is refusing requests: check the key, the plan and the quota."
         room = min(_MESSAGE, _MESSAGES // max(len(self._failing), 1))
         for error_type, days in sorted(self._failing.items(), key=lambda group: (group[0] not in REFUSALS, group[1])):
-            yield f"{error_type}, {_count_days(len(days))}: {_name_days(days)}"
+            yield f"{error_type}, {count(len(days), 'day')}: {_name_days(days)}"
             yield f"  {defuse(shorten(self._messages[error_type], room))}"
         if self._given_up:
-            count = _count_days(len(self._given_up))
-            yield f"{count} given up, no longer retried automatically: {_name_days(self._given_up)}"
+            given_up = count(len(self._given_up), "day")
+            yield f"{given_up} given up, no longer retried automatically: {_name_days(self._given_up)}"
         if self._recovered:
-            yield f"{_count_days(len(self._recovered))} recovered: {_name_days(self._recovered)}"
+            yield f"{count(len(self._recovered), 'day')} recovered: {_name_days(self._recovered)}"
         if self.open_days is not None:
-            yield f"{_count_days(self.open_days)} failing in total"
-
-
-def _count_days(count: int) -> str:
-    return "1 day" if count == 1 else f"{count} days"
+            yield f"{count(self.open_days, 'day')} failing in total"
 
 
 def _name_days(days: Sequence[date]) -> str:

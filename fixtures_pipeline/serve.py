@@ -27,6 +27,7 @@ from fixtures_pipeline.errors import HomeError, RunError
 from fixtures_pipeline.loading import choose_window, list_known_days, list_loaded_days, open_store
 from fixtures_pipeline.settings import PROJECT_ROOT, Settings, freeze_environment
 from fixtures_pipeline.store.questions import find_states
+from fixtures_pipeline.text import count
 
 #: Days before today that a first start loads.
 DAYS_BACK = 14
@@ -103,7 +104,7 @@ def _compare(settings: Settings, home: Path) -> None:
 
 
 def _name(days: Set[date]) -> str:
-    return f"{len(days)} {'day' if len(days) == 1 else 'days'} ({min(days)} to {max(days)})"
+    return f"{count(len(days), 'day')} ({min(days)} to {max(days)})"
 
 
 def _load_missing(settings: Settings, home: Path, environment: Mapping[str, str]) -> None:

@@ -1,6 +1,7 @@
-"""Text from outside, made fit to be shown: printable, cut, and on one line."""
+"""Text fit to be shown: what comes from outside printable, cut and on one line; numbers and moments in words."""
 
 import re
+from datetime import UTC, datetime
 
 #: With what chat services call people or make links: `@all`, `<!here>`, `#room`, `[…](…)`, `http://`, `a.example`.
 _FUSES = re.compile(r"[@<#\]]|:(?=//)|(?<=\w)[.](?=\w)")
@@ -50,3 +51,21 @@ def defuse(text: str) -> str:
     "'Ask @\\u200beveryone: [log in]\\u200b(http:\\u200b//a.\\u200bexample)'"
     """
     return _FUSES.sub("\\g<0>\N{ZERO WIDTH SPACE}", text)
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number of things in words.
+
+    >>> count(1, "day"), count(2, "day")
+    ('1 day', '2 days')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def format_moment(moment: datetime) -> str:
+    """Return a moment as people read it: to the minute, in UTC.
+
+    >>> format_moment(datetime.fromisoformat("2025-03-01T12:30:59+01:00"))
+    '2025-03-01 11:30 UTC'
+    """
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

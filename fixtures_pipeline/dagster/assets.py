@@ -45,6 +45,7 @@ from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.questions import find_states
 from fixtures_pipeline.store.rules import RULES
 from fixtures_pipeline.store.tables import COLUMNS
+from fixtures_pipeline.text import count
 
 GROUP = "fixtures"
 OWNER = "team:fixtures"
@@ -229,7 +230,7 @@ def _replay(
             progress.add(len(batch))
             replayed += len(batch)
         if replayed < len(days):
-            context.log.info(f"{len(days) - replayed} days have no stored answer: load them.")
+            context.log.info(f"Days without a stored answer, to be loaded instead: {len(days) - replayed}.")
         if replayed and settings.snapshot_file:
             store.database.copy(settings.snapshot_file)
         rules = [rule for rule in RULES if rule.asset == "fixtures"]
@@ -265,7 +266,7 @@ def _summarize(failures: Sequence[DayFailed], total: int) -> str:
         parts.append(f"{len(days)} {kind} ({named}{', …' if len(days) > DAYS_NAMED else ''})")
     others = "The others are loaded. " if len(failures) < total else ""
     return (
-        f"{len(failures)} of {total} {'day' if total == 1 else 'days'} failed: {'; '.join(parts)}. {others}"
+        f"{len(failures)} of {count(total, 'day')} failed: {'; '.join(parts)}. {others}"
         "fixture_days > Checks > day_loaded says for each red day what to do; the job load_failed_days_now loads all "
         "failing days again."
     )

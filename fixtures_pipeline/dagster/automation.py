@@ -30,6 +30,7 @@ from fixtures_pipeline.retries import is_due, next_retry
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.questions import list_days_in_progress, list_open_errors
+from fixtures_pipeline.text import count, format_moment
 
 #: Days before today that the schedules load again: results arrive late.
 DAYS_BEHIND = 2
@@ -122,7 +123,7 @@ def _explain_rest(found: Mapping[date, datetime | None]) -> str:
     """Say why no day is refreshed, though some may have events that can still change."""
     waiting = [
         f"{day} failed and is not worth asking for again"
-        + (" by itself" if until >= NEVER else f" before {until:%Y-%m-%d %H:%M} UTC")
+        + (" by itself" if until >= NEVER else f" before {format_moment(until)}")
         for day, until in found.items()
         if until is not None
     ]
@@ -203,8 +204,9 @@ def _say_next(rows: Sequence[Mapping[str, Any]], now: datetime) -> str:
     coming = [time for time in times if time > now]
     parts = [f"{len(times) - len(coming)} of them have been asked for again"] if len(coming) < len(times) else []
     if coming:
-        parts.append(f"the next is due at {min(coming).astimezone(UTC):%Y-%m-%d %H:%M} UTC")
-    return f"{len(rows)} days are failing, none is due; {'; '.join(parts) or 'all are given up'}."
+        parts.append(f"the next is due at {format_moment(min(coming))}")
+    failing = f"{count(len(rows), 'day')} {'is' if len(rows) == 1 else 'are'} failing"
+    return f"{failing}, none is due; {'; '.join(parts) or 'all are given up'}."
 
 
 def is_retrying(instance: DagsterInstance) -> bool:

@@ -4,7 +4,7 @@ When they are given is up to `assets`, what the rules say is in `checks`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from dagster import (
@@ -30,7 +30,7 @@ from fixtures_pipeline.outcome import DayFailed, DayFixtures, DayState, Stored
 from fixtures_pipeline.providers.mapping import version_of
 from fixtures_pipeline.providers.provider import Provider
 from fixtures_pipeline.retries import next_retry
-from fixtures_pipeline.text import shorten
+from fixtures_pipeline.text import format_moment, shorten
 
 #: Characters of a text that a table shows: Dagster keeps every table for ever, and a name may have millions.
 TEXT_SHOWN = 200
@@ -182,7 +182,7 @@ def say_next_retry(attempts: int, failed_at: datetime, retry_at: datetime | None
         return "none: load the day by hand"
     if not retries_on:
         return "none: the sensor retry_failed_days is off; switch it on, or load the day by hand"
-    return f"{_format_time(retry)}, by the sensor retry_failed_days"
+    return f"{format_moment(retry)}, by the sensor retry_failed_days"
 
 
 def draw_table(rows: Sequence[Mapping[str, Any]]) -> MetadataValue[Any]:
@@ -196,14 +196,10 @@ def draw_table(rows: Sequence[Mapping[str, Any]]) -> MetadataValue[Any]:
 
 def _simplify(value: object) -> str | int | float | bool | None:
     if isinstance(value, datetime):
-        return _format_time(value)
+        return format_moment(value)
     if isinstance(value, int | float | None):
         return value
     return shorten(str(value), TEXT_SHOWN)
-
-
-def _format_time(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 def find_latest_target(
