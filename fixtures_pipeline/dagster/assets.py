@@ -8,6 +8,7 @@ import gc
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from typing import Any
 
@@ -161,6 +162,20 @@ def _list_days(context: AssetExecutionContext) -> list[date] | None:
     return list_days(first, last)
 
 
+@contextmanager
+def failing_plainly() -> Iterator[None]:
+    """Let an unusable database fail the run with its sentence: the one thing that no row can record.
+
+    Raises:
+        Failure: in place of a `StoreError`.
+    """
+    try:
+        yield
+    except StoreError as error:
+        # `from None`: the sentence is enough.
+        raise Failure(str(error), allow_retries=False) from None
+
+
 def load_and_check(
     context: OpExecutionContext | AssetExecutionContext, settings: Settings, days: Sequence[date]
 ) -> Iterator[AssetMaterialization | AssetCheckEvaluation]:
@@ -175,13 +190,11 @@ def load_and_check(
     failures: list[DayFailed] = []
     retries_on = is_retrying(context.instance)
     try:
-        yield from _load(context, settings, days, news, failures)
-        if days and settings.snapshot_file:
-            store.database.copy(settings.snapshot_file)
-        yield from evaluate_rules(RULES, store, context.instance, days, retries_on=retries_on)
-    except StoreError as error:
-        # The one thing that no row can record. `from None`: the sentence is enough.
-        raise Failure(str(error), allow_retries=False) from None
+        with failing_plainly():
+            yield from _load(context, settings, days, news, failures, retries_on=retries_on)
+            if days and settings.snapshot_file:
+                store.database.copy(settings.snapshot_file)
+            yield from evaluate_rules(RULES, store, context.instance, days, retries_on=retries_on)
     finally:
         # However the run ends: what was committed would be no news in the next one.
         if news and settings.receivers:
@@ -198,10 +211,11 @@ def _load(
     days: Sequence[date],
     news: notify.News,
     failures: list[DayFailed],
+    *,
+    retries_on: bool,
 ) -> Iterator[AssetMaterialization | AssetCheckEvaluation]:
     """Load the days and tell Dagster of each; those that fail are added to `failures`."""
     progress = _Progress(context, len(days))
-    retries_on = is_retrying(context.instance)
     batches = loading.load_days(settings, days, context.run.run_id, note=news.add, warn=context.log.warning)
     for batch in batches:
         for stored in batch:
@@ -223,7 +237,7 @@ def _replay(
     store = loading.open_store(settings)
     progress = _Progress(context, len(days))
     replayed = 0
-    try:
+    with failing_plainly():
         for batch in loading.replay_days(settings, days, context.run.run_id):
             for made in batch:
                 yield describe_fixtures(made, settings.source, {"provider": settings.provider})
@@ -235,8 +249,6 @@ def _replay(
             store.database.copy(settings.snapshot_file)
         rules = [rule for rule in RULES if rule.asset == "fixtures"]
         yield from evaluate_rules(rules, store, context.instance, days, retries_on=is_retrying(context.instance))
-    except StoreError as error:
-        raise Failure(str(error), allow_retries=False) from None
 
 
 def _check(
@@ -246,13 +258,11 @@ def _check(
     store = loading.open_store(settings)
     selected = {key.name for key in context.selected_asset_check_keys}
     retries_on = is_retrying(context.instance)
-    try:
+    with failing_plainly():
         if DAY_LOADED.name in selected:
             yield from evaluate_days(context.instance, _find_states(store, days), retries_on=retries_on)
         rules = [rule for rule in RULES if rule.name in selected]
         yield from evaluate_rules(rules, store, context.instance, days, retries_on=retries_on)
-    except StoreError as error:
-        raise Failure(str(error), allow_retries=False) from None
 
 
 def _summarize(failures: Sequence[DayFailed], total: int) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dagster import (
     AssetCheckEvaluation,
     AssetMaterialization,
-    Failure,
     JobDefinition,
     Nothing,
     OpExecutionContext,
@@ -19,8 +18,7 @@ from dagster import (
     op,
 )
 
-from fixtures_pipeline.dagster.assets import load_and_check
-from fixtures_pipeline.errors import StoreError
+from fixtures_pipeline.dagster.assets import failing_plainly, load_and_check
 from fixtures_pipeline.loading import find_failing_days
 from fixtures_pipeline.settings import Settings
 
@@ -34,10 +32,8 @@ def build_failed_days(settings: Settings) -> JobDefinition:
     def load_failed_days(
         context: OpExecutionContext,
     ) -> Iterator[AssetMaterialization | AssetCheckEvaluation | Output[None]]:
-        try:
+        with failing_plainly():
             days = find_failing_days(settings)
-        except StoreError as error:
-            raise Failure(str(error), allow_retries=False) from None
         if days:
             yield from load_and_check(context, settings, days)
         else:
