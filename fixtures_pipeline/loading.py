@@ -11,8 +11,8 @@ from fixtures_pipeline.fetching import Fetcher
 from fixtures_pipeline.files import sweep_drafts
 from fixtures_pipeline.outcome import DayFixtures, Stored
 from fixtures_pipeline.settings import Settings
+from fixtures_pipeline.store import questions
 from fixtures_pipeline.store.fixture_store import FixtureStore
-from fixtures_pipeline.store.questions import find_states, list_asked_days, list_failing_days
 
 _log = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ def list_known_days(settings: Settings) -> list[date]:
     Raises:
         StoreError: the database cannot be read.
     """
-    return _ask(open_store(settings), list_asked_days)
+    return _ask(open_store(settings), questions.list_asked_days)
 
 
 def list_loaded_days(settings: Settings) -> list[date]:
@@ -163,9 +163,7 @@ def list_loaded_days(settings: Settings) -> list[date]:
     Raises:
         StoreError: the database cannot be read.
     """
-    return _ask(
-        open_store(settings), lambda store: [state.day for state in find_states(store, None) if state.loaded_at]
-    )
+    return _ask(open_store(settings), questions.list_loaded_days)
 
 
 def find_failing_days(settings: Settings) -> list[date]:
@@ -175,7 +173,7 @@ def find_failing_days(settings: Settings) -> list[date]:
         StoreError: the database cannot be read.
     """
     first, last = find_bounds(settings)
-    return [day for day in _ask(open_store(settings), list_failing_days) if first <= day <= last]
+    return [day for day in _ask(open_store(settings), questions.list_failing_days) if first <= day <= last]
 
 
 def _ask(store: FixtureStore, question: Callable[[FixtureStore], list[date]]) -> list[date]:
