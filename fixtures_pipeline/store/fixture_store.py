@@ -24,6 +24,8 @@ from fixtures_pipeline.store.connection import transaction
 from fixtures_pipeline.store.database import FileDatabase
 from fixtures_pipeline.store.ownership import replace_fixtures
 from fixtures_pipeline.store.questions import (
+    STORED_DAYS,
+    bind_days,
     count_by_competition,
     count_rows,
     read_first_fixtures,
@@ -150,23 +152,12 @@ class FixtureStore:
         """
         common = {"now": datetime.now(UTC), "provider": self.provider.name, "run_id": run_id}
         with self.database.writing() as connection, transaction(connection):
-            starts, ends = zip(*(day_bounds(day, self.zone) for day in days), strict=True)
             connection.execute(
-                """
+                f"""
                 CREATE OR REPLACE TEMP TABLE arrived AS
-                SELECT date, data, fetched_at, starts, ends
-                FROM fixture_days JOIN (
-                    SELECT unnest($days) AS date, unnest($starts) AS starts, unnest($ends) AS ends
-                ) USING (date)
-                WHERE date BETWEEN $first AND $last
+                SELECT date, data, fetched_at, starts, ends FROM {STORED_DAYS}
                 """,
-                {
-                    "days": list(days),
-                    "starts": list(starts),
-                    "ends": list(ends),
-                    "first": min(days),
-                    "last": max(days),
-                },
+                bind_days(days, self.zone),
             )
             made = replace_fixtures(connection, self.provider, common)
             # What the mapping has learned may end a day, or open it again.

@@ -46,23 +46,24 @@ def replace_fixtures(
         A hash of each day's rows, the same whenever the rows are, and how many values of its events have changed.
     """
     # What the answers of a provider that names days list without any tells nothing of their day.
-    merely_listed = "kickoff IS NULL" if provider.named_day == NO_NAMED_DAY else "false"
+    given = {**common, "names_no_day": provider.named_day == NO_NAMED_DAY}
     claims = f"""
         CREATE OR REPLACE TEMP TABLE claims AS
-        SELECT {_NAMES}, {merely_listed} AS weak, {_FETCHED}
+        SELECT {_NAMES}, {_IS_WEAK} AS weak, {_FETCHED}
         FROM (SELECT *, $provider AS provider FROM ({select_stored(provider, _MAPPED, "arrived")}) WHERE own)
         JOIN (SELECT date, fetched_at FROM arrived) USING (date)
     """
     for statement in (claims, *_STATEMENTS):
-        text = statement.replace("{merely_listed}", merely_listed)
-        used = {name: value for name, value in common.items() if f"${name}" in text}
-        connection.execute(text, used)
+        used = {name: value for name, value in given.items() if f"${name}" in statement}
+        connection.execute(statement, used)
     return {day: (f"{version:x}", changes) for day, version, changes in connection.execute(_DAYS).fetchall()}
 
 
 #: What `fixture_days.events_hash` holds, of rows that are grouped by day.
 EVENTS_HASH = "md5(coalesce(string_agg(event_id::VARCHAR, ',' ORDER BY event_id), ''))"
 
+#: Whether nothing but the list of a day says that the day owns an event.
+_IS_WEAK = "kickoff IS NULL AND $names_no_day"
 #: What is dated in the future was dated by a clock that has been set back since: it counts as the oldest.
 _FETCHED = "CASE WHEN fetched_at <= $now THEN fetched_at ELSE TIMESTAMPTZ 'epoch' END AS fetched_at"
 #: Answers that are fetched within this time of each other tell of the same state of things.
@@ -101,7 +102,7 @@ _STATEMENTS = (
     "DELETE FROM superseded_fixtures WHERE date IN (SELECT date FROM arrived)",
     f"""
     INSERT INTO claims
-    SELECT {_NAMES}, {{merely_listed}}, {_FETCHED} FROM (
+    SELECT {_NAMES}, {_IS_WEAK}, {_FETCHED} FROM (
         SELECT {_NAMES} FROM standing
         UNION ALL
         SELECT {_NAMES} FROM superseded_fixtures WHERE event_id IN (SELECT event_id FROM touched)

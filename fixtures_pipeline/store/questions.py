@@ -114,6 +114,21 @@ _STATES = """
 """
 
 
+#: What stands after FROM to read some days of `fixture_days` with the moments at which they begin and end: `bind_days`
+#: names the days. The dates between are named, too, as DuckDB would otherwise read the answers of all.
+STORED_DAYS = """
+    fixture_days JOIN (SELECT unnest($days) AS date, unnest($starts) AS starts, unnest($ends) AS ends) USING (date)
+    WHERE date BETWEEN $first AND $last
+"""
+
+
+def bind_days(days: Sequence[date], zone: ZoneInfo) -> dict[str, Any]:
+    """Return the parameters of `STORED_DAYS` for some days, at least one."""
+    # In Python's time zones, as when they were loaded: DuckDB's may be of another year.
+    starts, ends = zip(*(day_bounds(day, zone) for day in days), strict=True)
+    return {"days": list(days), "starts": list(starts), "ends": list(ends), "first": min(days), "last": max(days)}
+
+
 def read_first_fixtures(
     connection: duckdb.DuckDBPyConnection, days: Sequence[date], zone: ZoneInfo
 ) -> dict[date, list[dict[str, str | None]]]:
@@ -309,15 +324,9 @@ def _find_suspects(connection: duckdb.DuckDBPyConnection) -> list[date]:
 def _list_answers(connection: duckdb.DuckDBPyConnection, store: Store, days: list[date]) -> None:
     """Make the table `listed_fixtures`: `date` and `event_id` of what stored answers list for their own day."""
     connection.execute("CREATE OR REPLACE TEMP TABLE listed_fixtures (date DATE, event_id BIGINT)")
-    source = """
-        fixture_days JOIN (
-            SELECT unnest($listed) AS date, unnest($starts) AS starts, unnest($ends) AS ends
-        ) USING (date)
-        WHERE date BETWEEN $first AND $last
-    """
     insert = f"""
         INSERT INTO listed_fixtures
-        SELECT date, event_id FROM ({select_stored(store.provider, ("event_id", "kickoff"), source)})
+        SELECT date, event_id FROM ({select_stored(store.provider, ("event_id", "kickoff"), STORED_DAYS)})
         WHERE own
     """
     # The log knows the sizes: to measure an answer is to read it.
@@ -332,10 +341,7 @@ def _list_answers(connection: duckdb.DuckDBPyConnection, store: Store, days: lis
         {"days": days},
     ).fetchall()
     for listed in _divide(stored):
-        # In Python's time zones, as when it was loaded: DuckDB's may be of another year.
-        starts, ends = zip(*(day_bounds(day, store.zone) for day in listed), strict=True)
-        values = {"listed": listed, "starts": list(starts), "ends": list(ends)}
-        connection.execute(insert, values | {"first": listed[0], "last": listed[-1]})
+        connection.execute(insert, bind_days(listed, store.zone))
 
 
 def _divide(stored: Sequence[tuple[date, int | None]]) -> Iterator[list[date]]:
