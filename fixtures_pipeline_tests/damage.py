@@ -26,12 +26,12 @@ from fixtures_pipeline.judge import Judge
 from fixtures_pipeline.loading import load_days, open_store
 from fixtures_pipeline.report.write import write_report
 from fixtures_pipeline.settings import Settings
-from fixtures_pipeline.store.questions import find_offending_rows, find_states, list_days_in_progress, list_open_errors
+from fixtures_pipeline.store.questions import find_states, list_days_in_progress, list_open_errors
 from fixtures_pipeline.store.rules import RULES
 from fixtures_pipeline.store.tables import COLUMNS
 from fixtures_pipeline_tests.fault_server import FaultServer, good_body
 from fixtures_pipeline_tests.processes import Process
-from fixtures_pipeline_tests.stores import SOFASCORE, kept_open, store_at
+from fixtures_pipeline_tests.stores import SOFASCORE, kept_open, rows_breaking, store_at
 from fixtures_pipeline_tests.stores import UTC as UTC_ZONE
 
 FIRST = date(2025, 3, 1)
@@ -145,7 +145,7 @@ def meet(settings: Settings) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield "errors", partial(list_open_errors, store, DAYS[0])
     yield "report", partial(write_report, settings)
     yield from ((f"frame {name}", partial(store.dataframe, name)) for name in COLUMNS)
-    yield from ((rule.name, partial(find_offending_rows, store, rule, None, now)) for rule in RULES)
+    yield from ((rule.name, partial(rows_breaking, store, rule, None, now)) for rule in RULES)
     yield "load", lambda: list(load_days(settings, [DAYS[0], DAYS[-1]]))
     yield "copy", partial(store.database.copy, copy)
     yield "load again", lambda: list(load_days(settings, [DAYS[0]]))

@@ -1,7 +1,7 @@
 """Stores to test with: making, reading, filling and emptying them."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
@@ -18,6 +18,8 @@ from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.connection import fetch_records
 from fixtures_pipeline.store.database import FileDatabase
 from fixtures_pipeline.store.fixture_store import FixtureStore
+from fixtures_pipeline.store.questions import find_offending_rows
+from fixtures_pipeline.store.rules import Rule
 
 UTC = ZoneInfo("UTC")
 SOFASCORE = PROVIDERS["sofascore"]
@@ -50,6 +52,12 @@ def tables(store: FixtureStore, *names: str, columns: str = "*") -> list[list[di
     """Return the rows of several tables, read in one session."""
     with store.database.reading() as connection:
         return [fetch_records(connection.execute(f"SELECT {columns} FROM {name} ORDER BY ALL")) for name in names]
+
+
+def rows_breaking(store: FixtureStore, rule: Rule, days: Sequence[date] | None, now: datetime) -> list[dict[str, Any]]:
+    """Return the rows that break one rule."""
+    [rows] = find_offending_rows(store, [rule], days, now)
+    return rows
 
 
 def empty(store: FixtureStore) -> None:

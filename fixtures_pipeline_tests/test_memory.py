@@ -40,8 +40,7 @@ days = [date.fromisoformat(first) + timedelta(days=n) for n in range(int(count))
 for batch in load_days(settings, days):
     for stored in batch:
         print(stored.day, getattr(stored.outcome, "error_type", "loaded"), flush=True)
-for rule in RULES:
-    find_offending_rows(open_store(settings), rule, days, datetime.now(UTC))
+list(find_offending_rows(open_store(settings), RULES, days, datetime.now(UTC)))
 [peak] = [line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
 print("peak", peak)
 """

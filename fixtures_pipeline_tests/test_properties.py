@@ -17,14 +17,13 @@ from fixtures_pipeline.judge import Judge
 from fixtures_pipeline.outcome import DayFailed, Outcome
 from fixtures_pipeline.providers import PROVIDERS
 from fixtures_pipeline.store.fixture_store import FixtureStore
-from fixtures_pipeline.store.questions import find_offending_rows
 from fixtures_pipeline.store.rules import RULES
 from fixtures_pipeline_tests.answers import BODIES
 from fixtures_pipeline_tests.conftest import Judged, MakeStore
 from fixtures_pipeline_tests.days import MONDAY, failure
 from fixtures_pipeline_tests.fault_server import body_of, event, good_body, noon
 from fixtures_pipeline_tests.oracle import assert_rules, go_back, read_fixtures
-from fixtures_pipeline_tests.stores import SOFASCORE, empty, events, kept_open, query, table, tables
+from fixtures_pipeline_tests.stores import SOFASCORE, empty, events, kept_open, query, rows_breaking, table, tables
 from fixtures_pipeline_tests.stores import UTC as ZONE
 from fixtures_pipeline_tests.strategies import (
     History,
@@ -319,4 +318,4 @@ def test_a_day_owns_what_kicks_off_on_it_by_the_clocks_of_its_zone(key: str, mak
     with kept_open(store):
         check()
     [rule] = [rule for rule in RULES if rule.name == "days_match_answers"]
-    assert find_offending_rows(store, rule, None, datetime.now(UTC)) == []
+    assert rows_breaking(store, rule, None, datetime.now(UTC)) == []

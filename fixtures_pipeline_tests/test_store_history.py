@@ -10,13 +10,12 @@ from time_machine import TimeMachineFixture
 
 from fixtures_pipeline.outcome import Outcome
 from fixtures_pipeline.store.fixture_store import FixtureStore
-from fixtures_pipeline.store.questions import find_offending_rows
 from fixtures_pipeline.store.rules import RULES
 from fixtures_pipeline_tests.conftest import Judged
 from fixtures_pipeline_tests.days import MONDAY, TUESDAY, WEDNESDAY, failure
 from fixtures_pipeline_tests.fault_server import body_of, event, good_body, noon, own
 from fixtures_pipeline_tests.oracle import assert_rules
-from fixtures_pipeline_tests.stores import SOFASCORE, query, table, tables
+from fixtures_pipeline_tests.stores import SOFASCORE, query, rows_breaking, table, tables
 
 SEVEN = 7
 LIVE: Mapping[str, Any] = {"status": {"code": 6, "type": "inprogress", "description": "1st half"}}
@@ -232,7 +231,7 @@ class TestResultsCorrected:
 
     def find(self, days: int = 0) -> list[tuple[Any, ...]]:
         """Return field, before and after of what the rule finds so many days later."""
-        rows = find_offending_rows(self.loads.store, self.RULE, None, self.now + timedelta(days=days))
+        rows = rows_breaking(self.loads.store, self.RULE, None, self.now + timedelta(days=days))
         return [(row["field"], row["before"], row["after"]) for row in rows]
 
     def test_are_those_that_changed_more_than_an_hour_after_the_end_was_seen(self) -> None:

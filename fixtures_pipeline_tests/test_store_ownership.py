@@ -9,13 +9,12 @@ import pytest
 
 from fixtures_pipeline.judge import Judge
 from fixtures_pipeline.store.fixture_store import FixtureStore
-from fixtures_pipeline.store.questions import find_offending_rows
 from fixtures_pipeline.store.rules import RULES
 from fixtures_pipeline_tests.conftest import Judged, MakeStore
 from fixtures_pipeline_tests.days import MONDAY, TUESDAY, WEDNESDAY
 from fixtures_pipeline_tests.fault_server import body_of, event, noon
 from fixtures_pipeline_tests.oracle import assert_rules
-from fixtures_pipeline_tests.stores import SOFASCORE, table
+from fixtures_pipeline_tests.stores import SOFASCORE, rows_breaking, table
 
 SEVEN = 7
 
@@ -106,5 +105,5 @@ def test_days_of_a_time_zone_that_only_python_knows_match_their_answers(make_sto
         more = [event(number + day.day, noon(day)) for number in (100, 200)]
         store.put([judge.judge(day, body_of([evening, *more])).outcome])
     [rule] = [rule for rule in RULES if rule.name == "days_match_answers"]
-    assert find_offending_rows(store, rule, None, datetime.now(UTC)) == []
+    assert rows_breaking(store, rule, None, datetime.now(UTC)) == []
     assert {row["event_id"]: row["date"] for row in table(store, "fixtures")}[1] == TUESDAY

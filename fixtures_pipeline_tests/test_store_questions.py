@@ -68,7 +68,7 @@ class TestQuestions:
             lambda: questions.list_open_errors(store, MONDAY),
             lambda: questions.list_days_in_progress(store, MONDAY, WEDNESDAY, now),
             lambda: questions.summarize_days(store),
-            lambda: questions.find_offending_rows(store, RULES[0], None, now),
+            lambda: list(questions.find_offending_rows(store, RULES, None, now)),
             lambda: store.dataframe("fixtures"),
         ):
             with pytest.raises(StoreMissingError, match="Nothing has been loaded yet"):

@@ -10,11 +10,11 @@ import pytest
 
 from fixtures_pipeline.providers.provider import Plan
 from fixtures_pipeline.store.fixture_store import FixtureStore
-from fixtures_pipeline.store.questions import find_offending_rows
 from fixtures_pipeline.store.rules import RULES
 from fixtures_pipeline_tests.conftest import Judged
 from fixtures_pipeline_tests.days import MONDAY, WEDNESDAY, failure
 from fixtures_pipeline_tests.fault_server import body_of, good_body, noon, own
+from fixtures_pipeline_tests.stores import rows_breaking
 
 #: Ten weeks of Mondays are loaded, each with five events, so that there is a usual number.
 MONDAYS = [MONDAY + timedelta(weeks=n) for n in range(10)]
@@ -97,7 +97,7 @@ def find(loaded: FixtureStore) -> Find:
     """Return a function that gives the rows that break a rule."""
 
     def find(name: str, *days: date) -> list[dict[str, Any]]:
-        return find_offending_rows(loaded, BY_NAME[name], days or None, NOW)
+        return rows_breaking(loaded, BY_NAME[name], days or None, NOW)
 
     return find
 
@@ -177,8 +177,8 @@ def test_a_kickoff_of_six_hours_ago_may_still_be_open(store: FixtureStore, judge
     store.put([judged(DAY, body_of(own(DAY, 2, **live)))])
     rule = BY_NAME["past_kickoffs_open"]
     kickoff = datetime.fromtimestamp(noon(DAY), UTC)
-    assert find_offending_rows(store, rule, None, kickoff + timedelta(hours=6)) == []
-    assert len(find_offending_rows(store, rule, None, kickoff + timedelta(hours=6, minutes=1))) == 2
+    assert rows_breaking(store, rule, None, kickoff + timedelta(hours=6)) == []
+    assert len(rows_breaking(store, rule, None, kickoff + timedelta(hours=6, minutes=1))) == 2
 
 
 @pytest.mark.parametrize(("most", "cut"), [(None, []), (8, []), (7, [DAY]), (3, [DAY, MONDAY])])
@@ -187,13 +187,13 @@ def test_a_day_with_as_many_events_as_the_plan_gives_may_be_cut(
 ) -> None:
     store.put([judged(DAY, good_body(DAY)), judged(MONDAY, good_body(MONDAY, events=2))])
     store.provider = replace(store.provider, plan=Plan(most_events=most))
-    found = find_offending_rows(store, BY_NAME["days_not_cut"], None, NOW)
+    found = rows_breaking(store, BY_NAME["days_not_cut"], None, NOW)
     assert [row["day"] for row in found] == cut
     assert all(row["events"] >= row["most"] == most for row in found)
-    assert find_offending_rows(store, BY_NAME["days_not_cut"], [WEDNESDAY], NOW) == []
+    assert rows_breaking(store, BY_NAME["days_not_cut"], [WEDNESDAY], NOW) == []
 
 
 def test_a_few_days_are_too_few_to_know_what_is_usual(store: FixtureStore, judged: Judged) -> None:
     few = [*((day, 20) for day in MONDAYS[:3]), (MONDAYS[3], 2)]
     store.put([judged(day, good_body(day, events=count)) for day, count in few])
-    assert find_offending_rows(store, BY_NAME["volume_in_line"], None, NOW) == []
+    assert rows_breaking(store, BY_NAME["volume_in_line"], None, NOW) == []

@@ -18,11 +18,11 @@ from fixtures_pipeline.loading import load_days, open_store
 from fixtures_pipeline.report.coverage import read_coverage
 from fixtures_pipeline.report.write import write_report
 from fixtures_pipeline.settings import Settings
-from fixtures_pipeline.store.questions import find_offending_rows, find_states
+from fixtures_pipeline.store.questions import find_states
 from fixtures_pipeline.store.rules import RULES
 from fixtures_pipeline.store.tables import COLUMNS
 from fixtures_pipeline_tests.runs import FIRST, check_alone, failure_of, run
-from fixtures_pipeline_tests.stores import table
+from fixtures_pipeline_tests.stores import rows_breaking, table
 
 NOW = datetime(2025, 3, 20, 12, tzinfo=UTC)
 
@@ -45,7 +45,7 @@ def readers(settings: Settings) -> dict[str, Callable[[], Any]]:
         "report numbers": lambda: read_coverage(settings),
         "report": lambda: write_report(settings),
         **{f"frame of {name}": partial(store.dataframe, name) for name in COLUMNS},
-        **{rule.name: partial(find_offending_rows, store, rule, None, NOW) for rule in RULES},
+        **{rule.name: partial(rows_breaking, store, rule, None, NOW) for rule in RULES},
     }
 
 

@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 from time_machine import TimeMachineFixture
 
 from fixtures_pipeline.store.fixture_store import FixtureStore
-from fixtures_pipeline.store.questions import find_offending_rows
 from fixtures_pipeline.store.rules import RULES
 from fixtures_pipeline_tests.conftest import Judged
 from fixtures_pipeline_tests.days import MONDAY, TUESDAY, WEDNESDAY
 from fixtures_pipeline_tests.fault_server import body_of, event, noon, own
-from fixtures_pipeline_tests.stores import empty, kept_open, table
+from fixtures_pipeline_tests.stores import empty, kept_open, rows_breaking, table
 from fixtures_pipeline_tests.strategies import leisurely
 
 #: The event without a kickoff.
@@ -32,7 +31,7 @@ def day_with(day: date, judged: Judged, start: Any = None, *, listed: bool = Tru
 def owner(store: FixtureStore) -> date | None:
     """Return the day that owns the vague event; assert that it stands once and that the days match their answers."""
     [rule] = [rule for rule in RULES if rule.name == "days_match_answers"]
-    assert find_offending_rows(store, rule, None, datetime.now(UTC)) == []
+    assert rows_breaking(store, rule, None, datetime.now(UTC)) == []
     owners = [row["date"] for row in table(store, "fixtures") if row["event_id"] == VAGUE]
     assert len(owners) <= 1
     return owners[0] if owners else None

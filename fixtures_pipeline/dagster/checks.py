@@ -6,7 +6,7 @@ the assets of the op that loads: every load evaluates all of them, and each can 
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -53,7 +53,7 @@ def specify_checks(partitions: PartitionsDefinition) -> list[AssetCheckSpec]:
 
 
 def evaluate_rules(
-    rules: Iterable[Rule],
+    rules: Sequence[Rule],
     store: FixtureStore,
     instance: DagsterInstance,
     days: Sequence[date] | None,
@@ -75,11 +75,13 @@ def evaluate_rules(
     Raises:
         StoreError: the database cannot be read.
     """
-    for rule in rules:
-        try:
-            rows = find_offending_rows(store, rule, days, datetime.now(UTC))
-        except StoreMissingError:
-            rows = None
+    found: list[list[dict[str, Any]] | None]
+    try:
+        # All of them before the first is told, as that may take Dagster a while: others wait for the file meanwhile.
+        found = [*find_offending_rows(store, rules, days, datetime.now(UTC))]
+    except StoreMissingError:
+        found = [None] * len(rules)
+    for rule, rows in zip(rules, found, strict=True):
         asset = AssetKey(rule.asset)
         yield AssetCheckEvaluation(
             asset_key=asset,

@@ -62,7 +62,7 @@ class FileDatabase:
             # A load is too small to be shared out: a second thread only touches memory of its own.
             connection.execute("SET threads = 1")
             schema.migrate(connection, self.path, *self._belongs_to)
-            _define_words(connection)
+            define_words(connection)
             _merge_blocks(connection)
             yield connection
 
@@ -81,7 +81,7 @@ class FileDatabase:
 
     @contextmanager
     def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open the file for reading, with the words that mappings use.
+        """Open the file for reading.
 
         Raises:
             StoreMissingError: nothing has been loaded yet.
@@ -91,7 +91,6 @@ class FileDatabase:
             raise StoreMissingError(f"Nothing has been loaded yet: there is no {self.path}.")
         with connect(self.path, read_only=True, patience=self._lock_timeout) as connection:
             schema.require_current(connection, self.path, *self._belongs_to)
-            _define_words(connection)
             yield connection
 
     def copy(self, path: Path) -> None:
@@ -137,9 +136,10 @@ class FileDatabase:
                 ) from error
 
 
-def _define_words(connection: duckdb.DuckDBPyConnection) -> None:
+def define_words(connection: duckdb.DuckDBPyConnection) -> None:
+    """Let a session read answers: create the words that mappings use."""
     for word in SQL_WORDS:
-        connection.execute(f"CREATE TEMP MACRO {word}")
+        connection.execute(f"CREATE OR REPLACE TEMP MACRO {word}")
 
 
 def _read_all(connection: duckdb.DuckDBPyConnection) -> None:

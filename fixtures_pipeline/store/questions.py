@@ -4,7 +4,7 @@ What writes is in `fixture_store` and `ownership`. What the answers mean to peop
 the report.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -18,7 +18,7 @@ from fixtures_pipeline.outcome import DayState, OpenError
 from fixtures_pipeline.providers.mapping import OPEN_STATUSES, select_stored
 from fixtures_pipeline.providers.provider import Provider
 from fixtures_pipeline.store.connection import connect, fetch_records
-from fixtures_pipeline.store.database import FileDatabase
+from fixtures_pipeline.store.database import FileDatabase, define_words
 from fixtures_pipeline.store.ownership import EVENTS_HASH
 from fixtures_pipeline.store.rules import Rule
 from fixtures_pipeline.store.tables import COLUMNS
@@ -285,24 +285,27 @@ def summarize_days(store: Store) -> list[dict[str, Any]]:
     )
 
 
-def find_offending_rows(store: Store, rule: Rule, days: Sequence[date] | None, now: datetime) -> list[dict[str, Any]]:
-    """Return the rows that break a rule, of the rule's own columns.
+def find_offending_rows(
+    store: Store, rules: Iterable[Rule], days: Sequence[date] | None, now: datetime
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield, for each rule, the rows that break it, of the rule's own columns; the file is open until the last of them.
 
     Args:
         store: Where the tables are.
-        rule: The rule.
-        days: The days that it is asked about; None for all days.
+        rules: The rules.
+        days: The days that they are asked about; None for all days.
         now: This moment.
     """
-    listed = None if days is None else list(days)
     with store.database.reading() as connection:
-        if rule.reads_answers:
-            # To read all answers takes seconds per year.
-            listed = _find_suspects(connection) if listed is None else listed
-            _list_answers(connection, store, listed)
-        given = {"days": listed, "now": now, "most_events": store.provider.plan.most_events}
-        used = {name: value for name, value in given.items() if f"${name}" in rule.query}
-        return fetch_records(connection.execute(rule.query, used))
+        for rule in rules:
+            listed = None if days is None else list(days)
+            if rule.reads_answers:
+                # To read all answers takes seconds per year.
+                listed = _find_suspects(connection) if listed is None else listed
+                _list_answers(connection, store, listed)
+            given = {"days": listed, "now": now, "most_events": store.provider.plan.most_events}
+            used = {name: value for name, value in given.items() if f"${name}" in rule.query}
+            yield fetch_records(connection.execute(rule.query, used))
 
 
 def _find_suspects(connection: duckdb.DuckDBPyConnection) -> list[date]:
@@ -323,6 +326,7 @@ def _find_suspects(connection: duckdb.DuckDBPyConnection) -> list[date]:
 
 def _list_answers(connection: duckdb.DuckDBPyConnection, store: Store, days: list[date]) -> None:
     """Make the table `listed_fixtures`: `date` and `event_id` of what stored answers list for their own day."""
+    define_words(connection)
     connection.execute("CREATE OR REPLACE TEMP TABLE listed_fixtures (date DATE, event_id BIGINT)")
     insert = f"""
         INSERT INTO listed_fixtures
