@@ -81,8 +81,10 @@ def served(folder: Path) -> Iterator[str]:
     """Serve a folder of answers from a process of its own, and give its address."""
     with Popen([sys.executable, "-m", "benchmarks.answers", str(folder)], stdout=PIPE, text=True) as server:
         assert server.stdout is not None
-        yield server.stdout.readline().strip()
-        server.terminate()
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.terminate()
 
 
 class _Handler(BaseHTTPRequestHandler):
