@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from itertools import product
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -33,15 +32,10 @@ _MEMORY_LIMIT = "128MB"
 #: Most bytes of an answer beside its list: a thousand times what providers put there.
 _LARGEST_ENVELOPE = 256 * 1024
 
-_OUTLINE = """
-    SELECT
-        json_type(decode($body)) AS whole,
-        json_type(decode($body), $path) AS part,
-        json_array_length(decode($body), $path) AS elements
-"""
+_COUNT = "SELECT json_array_length(decode($body), $path) AS elements"
+_OUTLINE = "SELECT json_type(decode($body)) AS whole, json_type(decode($body), $path) AS part"
 
 _NUMBERS = (b"nan", b"inf", b"infinity")
-_LOWER = bytes(range(256)).lower()
 
 _LOOK = (
     "Open the address in a browser to see what answers there (a login page, a proxy, maintenance?), then load the day "
@@ -55,8 +49,12 @@ _NOT_STRICT = re.compile(
     rb"|\\(?:u(?:d[89ab][0-9a-f]{2}\\ud[c-f]|(?P<half>d[89a-f]))[0-9a-f]{2}|.)",
     re.IGNORECASE | re.DOTALL,
 )
-#: Without one of these, in lower case and without blanks, an answer has nothing of it; most are spared a closer look.
-_MAY_NOT_BE_STRICT = (b",]", b",}", b"\\ud", *(b"%s%s" % pair for pair in product(_NUMBERS, (b",", b"]", b"}"))))
+#: A closer look takes long, and most answers are spared it: what it would find is one of these, with small letters,
+#: without blanks, and with one kind of bracket, or one mark for brackets and commas, instead of three.
+_BARE = bytes.maketrans(bytes(range(256)), bytes(range(256)).lower().replace(b"]", b"}"))
+_ENDED = bytes.maketrans(b",", b"}")
+_MAY_NOT_BE_STRICT = (b",}", b"\\ud")
+_MAY_BE_NO_NUMBERS = tuple(number + b"}" for number in _NUMBERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +201,7 @@ class Judge:
         self, day: date, body: bytes, asked: Mapping[str, str], part: str | None, fetched_at: datetime
     ) -> Verdict:
         subject = part or str(day)
-        outline = self._read(_OUTLINE, {"body": body, "path": list_path(self._provider)})
+        outline = self._outline(body)
         if outline is not None and outline["part"] == "NULL" and self._provider.null_list:
             body = self._provider.compose([])
             outline |= {"part": "ARRAY", "elements": 0}
@@ -224,6 +222,18 @@ class Judge:
             message = f"{self._provider.title} did not give {subject}: {words}."
             return Verdict(DayFailed(day, refusal.error_type, message, 200, body), refusal)
         return Verdict(self._decide(day, body, row, self._describe_shape(outline), part))
+
+    def _outline(self, body: bytes) -> dict[str, Any] | None:
+        """Return of which types an answer and its list are, and how many elements it lists; None if it is not JSON."""
+        given = {"body": body, "path": list_path(self._provider)}
+        counted = self._read(_COUNT, given)
+        if counted is None:
+            return None
+        if counted["elements"]:
+            # Each look at an answer reads all of it.
+            return counted | {"whole": "ARRAY" if self._provider.list_key is None else "OBJECT", "part": "ARRAY"}
+        outline = self._read(_OUTLINE, given)
+        return None if outline is None else outline | counted
 
     def _weigh(
         self, day: date, body: bytes, asked: Mapping[str, str], listed: int | None, fetched_at: datetime
@@ -336,8 +346,13 @@ def _make_strict(body: bytes) -> bytes:
 
     What is not a number becomes null, a comma too many goes, and half an emoji (a lone surrogate) becomes U+FFFD.
     """
-    bare = body.translate(_LOWER, b" \t\r\n")
-    if not bare.endswith(_NUMBERS) and not any(mark in bare for mark in _MAY_NOT_BE_STRICT):
+    bare = body.translate(_BARE, b" \t\r\n")
+    ended = bare.translate(_ENDED)
+    if not (
+        bare.endswith(_NUMBERS)
+        or any(mark in bare for mark in _MAY_NOT_BE_STRICT)
+        or any(mark in ended for mark in _MAY_BE_NO_NUMBERS)
+    ):
         return body
     strict = bytearray()
     copied, in_text = 0, False

@@ -16,12 +16,14 @@ OPEN_STATUSES = ("scheduled", "live", "suspended", "unknown")
 #: Words for the mappings: macros that every DuckDB session which reads answers creates. Answers may hold anything
 #: anywhere, so each word gives NULL for what it cannot read and never fails.
 SQL_WORDS = (
+    # Text; NULL for an empty one.
+    """filled(t) AS list_filter([t], lambda known: known <> '')[1]""",
     # Text without blanks around it; NULL for nothing, and for a list or an object where a word should stand.
     """trimmed(t) AS CASE
         WHEN (t LIKE '{%' OR t LIKE '[%') AND json_valid(t) THEN NULL
-        ELSE nullif(trim(t, chr(32) || chr(9) || chr(10) || chr(13) || chr(160)), '') END""",
+        ELSE filled(trim(t, chr(32) || chr(9) || chr(10) || chr(13) || chr(160))) END""",
     # A word as one can compare it: in lower case, without blanks and marks. Providers are careless with both.
-    """word(t) AS nullif(regexp_replace(lower(trimmed(t)), '[^a-z0-9]+', '', 'g'), '')""",
+    """word(t) AS filled(regexp_replace(lower(trimmed(t)), '[^a-z0-9]+', '', 'g'))""",
     # Whatever somebody wrote, a list or an object too; NULL for nothing, also in the form of an empty one.
     r"""written(t) AS CASE WHEN NOT regexp_full_match(t, '\s*(\[\s*\]|\{\s*\})?\s*') THEN t END""",
     # What a provider says in its own words, marked as such.
@@ -34,15 +36,15 @@ SQL_WORDS = (
     """goals(j) AS CASE
         WHEN regexp_full_match(j::VARCHAR, '[0-9]{1,3}([.]0+)?') THEN split_part(j::VARCHAR, '.', 1)::INTEGER END""",
     # A point in time that every time zone can show: NULL unless some days within the years 1 and 9999.
-    """shown(t) AS CASE
-        WHEN t BETWEEN TIMESTAMPTZ '0001-01-04 00:00:00+00' AND TIMESTAMPTZ '9999-12-28 00:00:00+00' THEN t END""",
+    """shown(t) AS list_filter([t], lambda known: known
+        BETWEEN TIMESTAMPTZ '0001-01-04 00:00:00+00' AND TIMESTAMPTZ '9999-12-28 00:00:00+00')[1]""",
     # Seconds since 1970 as a point in time; also 1741003200.0, and milliseconds, which no football was played in as
     # seconds.
     """moment(j) AS CASE
         WHEN regexp_full_match(j::VARCHAR, '-?[0-9]{1,15}([.]0+)?')
-        THEN shown(to_timestamp(CASE
-            WHEN whole(j) BETWEEN -99999999999 AND 99999999999 THEN whole(j) ELSE whole(j) // 1000
-        END)) END""",
+        THEN shown(list_transform([whole(j)], lambda known: to_timestamp(
+            CASE WHEN known BETWEEN -99999999999 AND 99999999999 THEN known ELSE known // 1000 END
+        ))[1]) END""",
     # A point in time as ISO 8601 writes it, with its offset from UTC.
     r"""instant(t) AS CASE
         WHEN regexp_full_match(
