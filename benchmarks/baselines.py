@@ -19,7 +19,7 @@ from dagster import DagsterInstance, Definitions, JobDefinition, execute_job, re
 
 from fixtures_pipeline.dagster.automation import LOAD_DAYS_JOB
 from fixtures_pipeline.definitions import build_definitions
-from fixtures_pipeline.providers.mapping import SQL_WORDS
+from fixtures_pipeline.providers.mapping import SQL_WORDS, select_stored
 from fixtures_pipeline.providers.sofascore import SOFASCORE
 from fixtures_pipeline.settings import Settings
 
@@ -39,23 +39,21 @@ def floor(url: str, days: Sequence[date], folder: Path) -> None:
 
     with ThreadPoolExecutor(CONCURRENCY) as pool:
         bodies = list(pool.map(get, days))
-    columns = ", ".join(f"{expression} AS {name}" for name, expression in SOFASCORE.columns.items())
+    flattened = select_stored(SOFASCORE, list(SOFASCORE.columns), "days")
     with duckdb.connect(str(folder / "floor.duckdb")) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
         for word in SQL_WORDS:
             connection.execute(f"CREATE TEMP MACRO {word}")
         connection.execute("BEGIN")
         connection.execute(
-            "CREATE TABLE days AS SELECT unnest($days) AS date, unnest($bodies)::JSON AS data",
+            """
+            CREATE TABLE days AS
+            SELECT date, body->'events' AS data, date::TIMESTAMPTZ AS starts, (date + 1)::TIMESTAMPTZ AS ends
+            FROM (SELECT unnest($days) AS date, unnest($bodies)::JSON AS body)
+            """,
             {"days": days, "bodies": bodies},
         )
-        connection.execute(
-            f"""
-            CREATE TABLE fixtures AS
-            SELECT date, {columns}
-            FROM (SELECT date, unnest(from_json(data->'events', '[{SOFASCORE.structure}]')) AS e FROM days)
-            WHERE moment(e.startTimestamp)::DATE = date
-            """
-        )
+        connection.execute(f"CREATE TABLE fixtures AS SELECT * FROM ({flattened}) WHERE own")
         connection.execute("COMMIT")
 
 
