@@ -162,7 +162,7 @@ def _take_over(settings: Settings) -> str | None:
     Returns:
         What was done, as a sentence; None if there was nothing to do.
     """
-    if is_new(HOMES):
+    if is_new(HOMES) or settings.address:
         return None
     kept = f"What Dagster recorded with version 0.1 stays in {HOMES}"
     owner = _find_owner(settings)

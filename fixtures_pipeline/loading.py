@@ -5,6 +5,8 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fixtures_pipeline.errors import StoreMissingError, StoreOutdatedError
 from fixtures_pipeline.fetching import Fetcher
@@ -12,20 +14,53 @@ from fixtures_pipeline.files import sweep_drafts
 from fixtures_pipeline.outcome import DayFixtures, Stored
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store import questions
+from fixtures_pipeline.store.database import FileDatabase
 from fixtures_pipeline.store.fixture_store import FixtureStore
+from fixtures_pipeline.store.session import Database
+
+if TYPE_CHECKING:
+    from fixtures_pipeline.store.postgres import PostgresDatabase
 
 _log = logging.getLogger(__name__)
 
 #: Days after today that are loaded without anybody naming them, if that many can be loaded at all.
 COMING_DAYS = 7
 
-#: Days that are replayed in one transaction: DuckDB unpacks a large block of answers for each.
-REPLAYED_AT_ONCE = 64
+#: Days that are replayed before others may have the database: opening it takes as long as some twenty days.
+REPLAYED_AT_ONCE = 512
 
 
 def open_store(settings: Settings) -> FixtureStore:
     """Return the store that the settings name; nothing is opened or created yet."""
-    return FixtureStore(settings.database, settings.source, settings.zone, lock_timeout=settings.lock_timeout)
+    return FixtureStore(open_database(settings), settings.source, settings.zone)
+
+
+def open_database(settings: Settings) -> Database:
+    """Return the database that the settings name; nothing is opened or created yet."""
+    if settings.address is None:
+        return _open_file(settings)
+    return _open_shared(settings, settings.address)
+
+
+def _open_file(settings: Settings) -> FileDatabase:
+    return FileDatabase(settings.database, settings.source.identity, settings.zone, lock_timeout=settings.lock_timeout)
+
+
+def _open_shared(settings: Settings, address: str) -> "PostgresDatabase":
+    # Imported here: psycopg is not installed everywhere.
+    from fixtures_pipeline.store.postgres import PostgresDatabase  # noqa: PLC0415
+
+    return PostgresDatabase(address, settings.source.identity, settings.zone, lock_timeout=settings.lock_timeout)
+
+
+def copy_for_readers(settings: Settings) -> None:
+    """Put a copy of the file where the settings want one for readers, if they do.
+
+    Raises:
+        StoreError: the database cannot be opened, or the copy not written.
+    """
+    if settings.snapshot_file:
+        _open_file(settings).copy(settings.snapshot_file)
 
 
 def find_bounds(settings: Settings) -> tuple[date, date]:
@@ -95,7 +130,7 @@ def load_days(
                 concurrency=settings.concurrency,
                 requests_per_second=settings.requests_per_second,
                 requests_per_day=settings.requests_per_day,
-                requests_file=settings.requests_file,
+                counted_in=_choose_counter(settings),
                 patience=settings.lock_timeout,
                 least_events=settings.min_events,
                 warn=warn,
@@ -114,6 +149,19 @@ def load_days(
             fetcher.stop()
 
         yield from _run_ahead(store_batches(), leave)
+
+
+def _choose_counter(settings: Settings) -> Path | str:
+    """Return where requests are counted: beside the file, or in the schema that is shared, made first if need be.
+
+    Raises:
+        StoreError: the shared database cannot be opened or written.
+    """
+    if settings.address is None:
+        return settings.requests_file
+    database = _open_shared(settings, settings.address)
+    with database.writing():
+        return database.connected_by
 
 
 def _run_ahead(batches: Generator[list[Stored], None, None], leave: Callable[[], None]) -> Iterator[list[Stored]]:

@@ -93,14 +93,15 @@ def _compare(settings: Settings, home: Path) -> None:
     """Say which days only one of Dagster and the database knows as loaded, and what to do."""
     from fixtures_pipeline.dagster import launch  # noqa: PLC0415
 
+    where = open_store(settings).database.shown
     shown, loaded = launch.list_days_shown(home), set(list_loaded_days(settings))
     if lost := shown - loaded:
         _say(
-            f"Dagster shows {_name(lost)} as loaded that {settings.database} does not have. Load them again; or end "
+            f"Dagster shows {_name(lost)} as loaded that {where} does not have. Load them again; or end "
             f"this and delete {home}, and Dagster begins a new record."
         )
     if hidden := loaded - shown:
-        _say(f"Dagster does not show {_name(hidden)} that {settings.database} has. Load them again to see them there.")
+        _say(f"Dagster does not show {_name(hidden)} that {where} has. Load them again to see them there.")
 
 
 def _name(days: Set[date]) -> str:

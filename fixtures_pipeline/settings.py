@@ -3,6 +3,8 @@
 Every setting is described in `.env.example`. What a setting is good for belongs to the module that uses it.
 """
 
+import hashlib
+import importlib
 import os
 import re
 from dataclasses import replace
@@ -10,7 +12,7 @@ from datetime import date, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo, available_timezones
 
 from dotenv import dotenv_values
@@ -24,6 +26,15 @@ from fixtures_pipeline.providers.provider import FOOTBALL, Provider
 _PREFIX = "FIXTURES_"
 # Set in an environment that holds every setting: `.env` is not read then.
 _FROZEN = "_FIXTURES_FROZEN"
+#: What an address in FIXTURES_DB looks like, and what libpq can be told by it
+#: (https://www.postgresql.org/docs/current/libpq-connect.html#LIBPQ-PARAMKEYWORDS).
+_EXAMPLE = "postgresql://user@host:5432/database"
+_ADDRESS = re.compile("postgres(ql)?://")
+_ANY_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_PARAMETERS = {
+    "channel_binding", "gssencmode", "host", "krbsrvname", "passfile", "sslcert", "sslcrl", "sslkey", "sslmode",
+    "sslnegotiation", "sslrootcert", "target_session_attrs",
+}  # fmt: skip
 _CHECKOUT = Path(__file__).resolve().parent.parent
 #: Where `data/` and `.env` are: the checkout, or the working directory of a package that was installed without one.
 PROJECT_ROOT = _CHECKOUT if (_CHECKOUT / "pyproject.toml").exists() else Path.cwd()
@@ -47,7 +58,7 @@ class Settings(BaseSettings):
     api_url: str | None = None
     api_key: SecretStr | None = None
     api_key_header: str | None = None
-    db: Path | None = None
+    db: Path | str | None = None
     start_date: date = date(2024, 1, 1)
     days_ahead: int = Field(default=7, ge=0, le=60)
     timezone: str = "UTC"
@@ -171,11 +182,54 @@ class Settings(BaseSettings):
                 )
         return value
 
+    @field_validator("db", mode="before")
+    @classmethod
+    def _file_or_address(cls, value: object) -> object:
+        # A path would lose a slash of an address; one of another kind is refused, and never a file of that name.
+        return Path(value) if isinstance(value, str) and not _ANY_ADDRESS.match(value) else value
+
+    @field_validator("db")
+    @classmethod
+    def _plain_address(cls, value: Path | str | None) -> Path | str | None:
+        if not isinstance(value, str):
+            return value
+        try:
+            parts = urlsplit(value)
+            parts.port  # noqa: B018 - raises for a port that is no number
+        except ValueError:
+            raise ValueError(f"it is not an address such as {_EXAMPLE}") from None
+        if not _ADDRESS.match(value):
+            raise ValueError(f"an address begins with postgresql://, as in {_EXAMPLE}")
+        given = dict(parse_qsl(parts.query, keep_blank_values=True))
+        if parts.password is not None or "password" in given:
+            raise ValueError(
+                "a password in the address would show in Dagster's metadata: leave it to PGPASSWORD, or to the file "
+                "that PGPASSFILE names"
+            )
+        if not (parts.hostname or "host" in given) or not re.fullmatch("/[^/]+", parts.path) or parts.fragment:
+            raise ValueError(f"an address names a host and a database, as {_EXAMPLE} does")
+        if unknown := sorted(set(given) - _PARAMETERS):
+            raise ValueError(f"{unknown[0]} cannot be set in the address, only {', '.join(sorted(_PARAMETERS))}")
+        try:
+            importlib.import_module("psycopg")
+        except ImportError:
+            raise ValueError(
+                "an address takes psycopg, which is not installed here: install this project with its extra postgres, "
+                "or .venv/bin/pip install 'psycopg[binary,pool]'"
+            ) from None
+        return value
+
     @field_validator("snapshot")
     @classmethod
     def _no_database(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        db = info.data.get("db")
+        if value is not None and isinstance(db, str):
+            raise ValueError(
+                "readers of a shared database keep nobody from writing and need no copy; to have one as a file, "
+                "python -m fixtures_pipeline copy makes it"
+            )
         databases = {_in_project(_name_database(source)) for source in SOURCES.values()}
-        if db := info.data.get("db"):
+        if isinstance(db, Path):
             databases.add(_in_project(db))
         if value is not None and _in_project(value) in databases:
             raise ValueError("days are loaded into that file; a copy needs another name")
@@ -215,9 +269,23 @@ class Settings(BaseSettings):
         return ZoneInfo(self.timezone)
 
     @property
+    def address(self) -> str | None:
+        """Address of the Postgres database that is shared with other machines; None if days are loaded into a file."""
+        return self.db if isinstance(self.db, str) else None
+
+    @property
     def database(self) -> Path:
-        """Path of the DuckDB file: one per provider and sport unless `db` says otherwise, so that none ever mix."""
-        return _in_project(self.db or _name_database(SOURCES[self.provider, self.sport]))
+        """Path of the DuckDB file: one per provider and sport unless `db` says otherwise, so that none ever mix.
+
+        Where the days are in Postgres, there is no such file, and its name is that of the files beside it.
+        """
+        if self.address:
+            # Whoever loads into it, and however they get there, it is the same.
+            parts = urlsplit(self.address)
+            host = dict(parse_qsl(parts.query)).get("host", parts.hostname)
+            place = hashlib.sha256(f"{host}:{parts.port or 5432}{parts.path}".encode()).hexdigest()[:6]
+            return _in_project(Path("data") / f"{SOURCES[self.provider, self.sport].identity}-on-{place}.duckdb")
+        return _in_project(Path(self.db) if self.db else _name_database(SOURCES[self.provider, self.sport]))
 
     @property
     def requests_file(self) -> Path:

@@ -8,10 +8,11 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -25,10 +26,14 @@ from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline_tests.fault_server import FaultServer
 from fixtures_pipeline_tests.processes import ROOT, TABLES, Dagster
 from fixtures_pipeline_tests.runs import RangeRun, asking, range_run
-from fixtures_pipeline_tests.stores import SOFASCORE, UTC, store_at, table
+from fixtures_pipeline_tests.stores import SOFASCORE, UTC, FileStore, file_store_at, store_at, table
+
+if TYPE_CHECKING:
+    from fixtures_pipeline_tests.postgres_server import PostgresServer
 
 Judged = Callable[[date, str | bytes], Outcome]
 MakeStore = Callable[..., FixtureStore]
+MakeFileStore = Callable[..., FileStore]
 
 REAL_DAYS = Path(__file__).parents[2] / "shared" / "real_days"
 
@@ -65,10 +70,47 @@ def _loopback_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run tests that are marked `both_stores` with a file and with Postgres, but for those marked `file_only`."""
+    marked = metafunc.definition.get_closest_marker
+    if marked("both_stores") and not marked("file_only"):
+        for name in {"make_store", "settings"} & set(metafunc.fixturenames):
+            metafunc.parametrize(name, ["file", "postgres"], indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator["PostgresServer"]:
+    """Return a Postgres of the tests' own."""
+    from fixtures_pipeline_tests.postgres_server import PostgresServer, find_program
+
+    if find_program("initdb") is None:
+        pytest.skip("there is no Postgres here: apt-get install postgresql")
+    server = PostgresServer()
+    yield server
+    server.remove()
+
+
 @pytest.fixture
-def make_store(tmp_path: Path) -> MakeStore:
-    """Return a function that makes a store in the test's folder; another kind of store becomes a parameter here."""
-    return lambda name="fixtures.duckdb", *belongs_to, **options: store_at(tmp_path / name, *belongs_to, **options)
+def make_store(request: pytest.FixtureRequest) -> MakeStore:
+    """Return a function that makes a store of the test's own: in its folder, or in Postgres (`both_stores`)."""
+    if getattr(request, "param", "file") == "file":
+        made: MakeStore = request.getfixturevalue("make_file_store")
+        return made
+    server: PostgresServer = request.getfixturevalue("postgres")
+    addresses: dict[str, str] = {}
+
+    def make(name: str = "fixtures.duckdb", *belongs_to: Any, **options: Any) -> FixtureStore:
+        if name not in addresses:
+            addresses[name] = server.create(name)
+        return store_at(addresses[name], *belongs_to, **options)
+
+    return make
+
+
+@pytest.fixture
+def make_file_store(tmp_path: Path) -> MakeFileStore:
+    """Return a function that makes a store in the test's folder."""
+    return lambda name="fixtures.duckdb", *belongs_to, **options: file_store_at(tmp_path / name, *belongs_to, **options)
 
 
 @pytest.fixture
@@ -93,9 +135,17 @@ def api() -> Iterator[FaultServer]:
 
 
 @pytest.fixture
-def settings(api: FaultServer, tmp_path: Path) -> Settings:
-    """Return settings that ask `api` and store into a file of the test's own."""
-    return asking(api, tmp_path)
+def settings(
+    request: pytest.FixtureRequest, api: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
+    """Return settings that ask `api` and store into a file of the test's own, or into Postgres (`both_stores`)."""
+    asked = asking(api, tmp_path)
+    if getattr(request, "param", "file") == "file":
+        return asked
+    server: PostgresServer = request.getfixturevalue("postgres")
+    # What each machine keeps for itself.
+    monkeypatch.setattr("fixtures_pipeline.settings.PROJECT_ROOT", tmp_path)
+    return asked.model_copy(update={"db": server.create("fixtures")})
 
 
 @pytest.fixture
@@ -175,18 +225,26 @@ def six_days(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RangeRun]:
         yield run
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder on a disk of two megabytes."""
+@contextmanager
+def disk_of_two_megabytes(folder: Path) -> Iterator[None]:
+    """Have `folder` on a disk of its own for as long as the context lasts."""
     if os.geteuid() != 0:
         pytest.skip("a disk of two megabytes can only be mounted by root")
-    folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], check=False)
     if mounted.returncode:
         pytest.skip("a disk of two megabytes cannot be mounted here")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder on a disk of two megabytes."""
+    with disk_of_two_megabytes(tmp_path / "disk"):
+        yield tmp_path / "disk"
 
 
 @pytest.fixture(scope="session")

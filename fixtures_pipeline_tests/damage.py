@@ -23,7 +23,7 @@ import duckdb
 
 from fixtures_pipeline.errors import ReportError, StoreError
 from fixtures_pipeline.judge import Judge
-from fixtures_pipeline.loading import load_days, open_store
+from fixtures_pipeline.loading import copy_for_readers, load_days, open_store
 from fixtures_pipeline.report.write import write_report
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.questions import find_states, list_days_in_progress, list_open_errors
@@ -57,7 +57,7 @@ def make_files(folder: Path) -> None:
         settings = settings_of(folder, api.url)
         api.plan(DAYS[3], b"<html>")
         list(load_days(settings, DAYS[:8]))
-        open_store(settings).database.copy(folder / "copy.duckdb")
+        copy_for_readers(settings)
         write_report(settings)
     # Killed before it could empty its log.
     code = (
@@ -138,8 +138,7 @@ def meet(settings: Settings) -> Iterator[tuple[str, Callable[[], Any]]]:
     """Yield everything that meets the files, by name, readers first."""
     store = open_store(settings)
     now = datetime(2025, 3, 9, tzinfo=UTC)
-    assert settings.snapshot_file is not None
-    copy = settings.snapshot_file
+
     yield "states", partial(find_states, store, None)
     yield "in progress", partial(list_days_in_progress, store, DAYS[0], DAYS[-1], now)
     yield "errors", partial(list_open_errors, store, DAYS[0])
@@ -147,7 +146,7 @@ def meet(settings: Settings) -> Iterator[tuple[str, Callable[[], Any]]]:
     yield from ((f"frame {name}", partial(store.dataframe, name)) for name in COLUMNS)
     yield from ((rule.name, partial(rows_breaking, store, rule, None, now)) for rule in RULES)
     yield "load", lambda: list(load_days(settings, [DAYS[0], DAYS[-1]]))
-    yield "copy", partial(store.database.copy, copy)
+    yield "copy", partial(copy_for_readers, settings)
     yield "load again", lambda: list(load_days(settings, [DAYS[0]]))
 
 

@@ -1,4 +1,4 @@
-"""`python -m fixtures_pipeline_tests.loader DATABASE FIRST COUNT [ROUNDS [COPY]]`: a process that loads days.
+"""`python -m fixtures_pipeline_tests.loader PLACE FIRST COUNT [ROUNDS [COPY]]`: a process that loads days.
 
 It says `committed DAY OUTCOME` after each commit, and `copied` after each copy, for the tests that kill it or run many
 of it at once. Days whose ordinal is a multiple of five fail.
@@ -12,13 +12,13 @@ from fixtures_pipeline.errors import ErrorType
 from fixtures_pipeline.judge import Judge
 from fixtures_pipeline.outcome import DayFailed, Outcome
 from fixtures_pipeline_tests.fault_server import good_body
-from fixtures_pipeline_tests.stores import SOFASCORE, UTC, store_at
+from fixtures_pipeline_tests.stores import SOFASCORE, UTC, file_store_at, store_at
 
 
 def main() -> None:
-    path, first, count, *more = sys.argv[1:]
+    place, first, count, *more = sys.argv[1:]
     rounds, copy = more[:1], more[1:]
-    store = store_at(Path(path), lock_timeout=60)
+    store = store_at(place, lock_timeout=60)
     judge = Judge(SOFASCORE, UTC)
     days = [date.fromisoformat(first) + timedelta(days=n) for n in range(int(count))]
     for turn in range(int(rounds[0]) if rounds else 1):
@@ -33,7 +33,7 @@ def main() -> None:
                 sys.stdout.write(f"committed {stored.day} {type(stored.outcome).__name__}\n")
             sys.stdout.flush()
             if copy:
-                store.database.copy(Path(copy[0]))
+                file_store_at(Path(place), lock_timeout=60).database.copy(Path(copy[0]))
                 sys.stdout.write("copied\n")
                 sys.stdout.flush()
 

@@ -43,7 +43,7 @@ def environment(settings: Settings, home: Path | None, **more: str) -> dict[str,
         **({"DAGSTER_HOME": str(home)} if home else {}),
         "FIXTURES_PROVIDER": settings.provider,
         "FIXTURES_API_URL": settings.api_url or "",
-        "FIXTURES_DB": str(settings.database),
+        "FIXTURES_DB": settings.address or str(settings.database),
         "FIXTURES_START_DATE": settings.start_date.isoformat(),
         "FIXTURES_REQUESTS_PER_SECOND": "1000",
         **more,
@@ -237,9 +237,9 @@ class Dagster(Ui):
             instance.update_instigator_state(state.with_data(data))
 
 
-def loader(path: Path, first: date, count: int, rounds: int = 1, *copy: str) -> Process:
+def loader(place: Path | str, first: date, count: int, rounds: int = 1, *copy: str) -> Process:
     """Start a process that loads days over and over, and leaves a copy of the database after each load."""
-    arguments = (str(path), first.isoformat(), str(count), str(rounds), *copy)
+    arguments = (str(place), first.isoformat(), str(count), str(rounds), *copy)
     return Process("-m", "fixtures_pipeline_tests.loader", *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

@@ -1,25 +1,24 @@
 """Stores to test with: making, reading, filling and emptying them."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
-
-import duckdb
 
 from fixtures_pipeline.errors import ErrorType
 from fixtures_pipeline.outcome import DayFailed
 from fixtures_pipeline.providers import PROVIDERS
 from fixtures_pipeline.providers.provider import Provider
 from fixtures_pipeline.settings import Settings
-from fixtures_pipeline.store.connection import fetch_records
 from fixtures_pipeline.store.database import FileDatabase
 from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.questions import find_offending_rows
 from fixtures_pipeline.store.rules import Rule
+from fixtures_pipeline.store.session import Database, Session, WritingSession, fetch_records
 
 UTC = ZoneInfo("UTC")
 SOFASCORE = PROVIDERS["sofascore"]
@@ -30,28 +29,71 @@ TABLES = (
 )  # fmt: skip
 
 
+class FileStore(FixtureStore):
+    """A store whose tables are in a file, for tests of what is a file's alone."""
+
+    database: FileDatabase
+
+
 def store_at(
-    path: Path, provider: Provider = SOFASCORE, zone: ZoneInfo = UTC, *, lock_timeout: float = 5
+    place: Path | str, provider: Provider = SOFASCORE, zone: ZoneInfo = UTC, *, lock_timeout: float = 5
 ) -> FixtureStore:
-    """Return the store of a file. Tests make their stores with the fixtures `store` and `make_store` where they can."""
-    return FixtureStore(path, provider, zone, lock_timeout=lock_timeout)
+    """Return the store of a file or an address. Tests make theirs with `store` and `make_store` where they can."""
+    if not str(place).startswith("postgresql://"):
+        return file_store_at(Path(place), provider, zone, lock_timeout=lock_timeout)
+    # Imported here: it needs psycopg.
+    from fixtures_pipeline.store.postgres import PostgresDatabase
+
+    return FixtureStore(
+        PostgresDatabase(str(place), provider.identity, zone, lock_timeout=lock_timeout), provider, zone
+    )
+
+
+def file_store_at(
+    path: Path, provider: Provider = SOFASCORE, zone: ZoneInfo = UTC, *, lock_timeout: float = 5
+) -> FileStore:
+    """Return the store of a file."""
+    return FileStore(FileDatabase(path, provider.identity, zone, lock_timeout=lock_timeout), provider, zone)
+
+
+def place_of(store: FixtureStore) -> str:
+    """Return what `store_at` finds the same tables by."""
+    database = store.database
+    return str(database.path) if isinstance(database, FileDatabase) else str(getattr(database, "address"))  # noqa: B009
+
+
+def execute(store: FixtureStore, *statements: str) -> None:
+    """Do to the tables what nobody should."""
+    with store.database.writing() as session:
+        for statement in statements:
+            session.execute(statement)
 
 
 def query(store: FixtureStore, sql: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
     """Return the rows of a query, each by column name."""
-    with store.database.reading() as connection:
-        return fetch_records(connection.execute(sql, parameters or {}))
+    with store.database.reading() as session:
+        return fetch_records(session.execute(sql, parameters or {}))
 
 
 def table(store: FixtureStore, name: str, columns: str = "*") -> list[dict[str, Any]]:
-    """Return the rows of a table in the order of its columns."""
+    """Return the rows of a table in the order of its columns, all but those after EXCLUDE."""
     return tables(store, name, columns=columns)[0]
 
 
 def tables(store: FixtureStore, *names: str, columns: str = "*") -> list[list[dict[str, Any]]]:
     """Return the rows of several tables, read in one session."""
-    with store.database.reading() as connection:
-        return [fetch_records(connection.execute(f"SELECT {columns} FROM {name} ORDER BY ALL")) for name in names]
+    chosen, _, excluded = columns.partition(" EXCLUDE ")
+    left_out = set(re.findall(r"\w+", excluded))
+    with store.database.reading() as session:
+        found = [fetch_records(session.execute(f"SELECT {chosen} FROM {name}")) for name in names]
+    # Postgres has no order for JSON.
+    return [
+        sorted(
+            ({name: value for name, value in row.items() if name not in left_out} for row in rows),
+            key=lambda row: [(value is None, value) for value in row.values()],
+        )
+        for rows in found
+    ]
 
 
 def rows_breaking(store: FixtureStore, rule: Rule, days: Sequence[date] | None, now: datetime) -> list[dict[str, Any]]:
@@ -62,23 +104,35 @@ def rows_breaking(store: FixtureStore, rule: Rule, days: Sequence[date] | None, 
 
 def empty(store: FixtureStore) -> None:
     """Delete every row that loads have left."""
-    with store.database.writing() as connection:
+    with store.database.writing() as session:
         for name in TABLES[:-1]:
-            connection.execute(f"DELETE FROM {name}")
+            session.execute(f"DELETE FROM {name}")
 
 
-class OpenDatabase(FileDatabase):
+class OpenDatabase:
     """A database whose one session serves everybody."""
 
-    def __init__(self, database: FileDatabase, connection: duckdb.DuckDBPyConnection) -> None:
-        self.path = database.path
-        self._connection = connection
+    def __init__(self, database: Database, session: Session) -> None:
+        self._session = session
+        self._database = database
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
 
     @contextmanager
-    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        yield self._connection
+    def writing(self) -> Iterator[Session]:
+        yield self._session
 
     reading = writing
+
+
+class TurnsOfOneSession(OpenDatabase):
+    """The same for a session that writes: whoever reads has a transaction, as with a session of their own."""
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        with cast("WritingSession", self._session).transaction():
+            yield self._session
 
 
 @contextmanager
@@ -88,12 +142,19 @@ def kept_open(store: FixtureStore) -> Iterator[FixtureStore]:
     Opening is more than half of the cost of a small load. Tests of what loads do to the tables can do without.
     """
     database = store.database
-    with database.writing() as connection:
-        store.database = OpenDatabase(database, connection)
+    with database.writing() as session:
+        store.database = cast("Database", TurnsOfOneSession(database, session))
         try:
             yield store
         finally:
             store.database = database
+
+
+@contextmanager
+def snapshot(store: FixtureStore) -> Iterator[FixtureStore]:
+    """Return a store whose tables do not change for as long as the context lasts."""
+    with store.database.reading() as session:
+        yield FixtureStore(cast("Database", OpenDatabase(store.database, session)), store.provider, store.zone)
 
 
 def events(body: bytes | str) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import duckdb
 import pytest
@@ -16,10 +15,10 @@ from fixtures_pipeline.loading import load_days
 from fixtures_pipeline.outcome import DayFailed
 from fixtures_pipeline.providers import PROVIDERS
 from fixtures_pipeline.settings import Settings
-from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.rules import RULES
 from fixtures_pipeline.store.tables import COLUMNS
 from fixtures_pipeline_tests.processes import ROOT
+from fixtures_pipeline_tests.stores import file_store_at
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
 SETTINGS = {f"FIXTURES_{name.upper()}": field for name, field in Settings.model_fields.items()}
@@ -49,7 +48,7 @@ def test_every_column_is_described_in_the_tables_page() -> None:
 
 def test_the_described_columns_are_those_that_the_migrations_make(tmp_path: Path) -> None:
     path = tmp_path / "fresh.duckdb"
-    FixtureStore(path, PROVIDERS["sample"], ZoneInfo("UTC")).put([DayFailed(date(2025, 3, 5), ErrorType.API_ERROR, "")])
+    file_store_at(path, PROVIDERS["sample"]).put([DayFailed(date(2025, 3, 5), ErrorType.API_ERROR, "")])
     with duckdb.connect(str(path), read_only=True) as connection:
         made = connection.execute(
             "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal ORDER BY column_index"

@@ -24,7 +24,7 @@ from fixtures_pipeline_tests.days import MONDAY
 from fixtures_pipeline_tests.fault_server import good_body
 from fixtures_pipeline_tests.processes import Process, loader
 from fixtures_pipeline_tests.runs import FIRST, run
-from fixtures_pipeline_tests.stores import store_at, table
+from fixtures_pipeline_tests.stores import file_store_at, table
 from fixtures_pipeline_tests.strategies import leisurely
 
 
@@ -194,7 +194,7 @@ class TestNamesBesideTheDatabase:
 
 
 def test_what_is_said_of_a_full_disk_is_true(small_disk: Path, judged: Judged) -> None:
-    store = store_at(small_disk / "fixtures.duckdb")
+    store = file_store_at(small_disk / "fixtures.duckdb")
     days = [MONDAY + timedelta(days=n) for n in range(200)]
     stored = []
     with pytest.raises(StoreError, match="what was stored before is kept"):

@@ -24,7 +24,12 @@ def test_nothing_is_installed_without_a_hash() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lock", "packages"), [("requirements.lock", {"setuptools"}), ("requirements-dev.lock", {"setuptools", "uv"})]
+    ("lock", "packages"),
+    [
+        ("requirements.lock", {"setuptools"}),
+        ("requirements-deploy.lock", {"setuptools"}),
+        ("requirements-dev.lock", {"setuptools", "uv"}),
+    ],
 )
 def test_what_builds_and_locks_is_locked(lock: str, packages: set[str]) -> None:
     locked = re.findall(r"^([\w.\[\]-]+)==.*?(?=^\S|\Z)", (ROOT / lock).read_text(), re.MULTILINE | re.DOTALL)

@@ -76,6 +76,12 @@ def test_a_file_that_cannot_be_written_any_more_ends_it_after_what_was_committed
     assert {stored.day for stored in given} == days_in(settings, "fixture_days") != set()
 
 
+def test_without_patience_a_runs_own_threads_do_not_keep_each_other_out(settings: Settings) -> None:
+    days = [date(2025, 6, 1) + timedelta(days=number) for number in range(2 * BATCH_DAYS)]
+    impatient = settings.model_copy(update={"lock_timeout": 0})
+    assert {stored.day for batch in load_days(impatient, days) for stored in batch} == set(days)
+
+
 def test_leaving_does_not_wait_for_somebody_who_holds_the_file(settings: Settings) -> None:
     patient = settings.model_copy(update={"lock_timeout": 3600})
     days = [date(2025, 6, 1) + timedelta(days=number) for number in range(2 * BATCH_DAYS)]

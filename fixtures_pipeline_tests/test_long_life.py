@@ -10,11 +10,10 @@ from fixtures_pipeline.dagster.automation import choose_due
 from fixtures_pipeline.outcome import DayLoaded, Outcome
 from fixtures_pipeline.retries import GIVEN_UP_AFTER
 from fixtures_pipeline.sample_days import day_body
-from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.questions import list_open_errors
-from fixtures_pipeline_tests.conftest import MakeStore
+from fixtures_pipeline_tests.conftest import MakeFileStore
 from fixtures_pipeline_tests.days import failure
-from fixtures_pipeline_tests.stores import table
+from fixtures_pipeline_tests.stores import FileStore, table
 
 FIRST = date(2025, 1, 1)
 DAYS = 365
@@ -30,7 +29,7 @@ def answer(day: date) -> bytes:
 class Year:
     """What the API does on each day of the year, and what is asked of it."""
 
-    def __init__(self, store: FixtureStore) -> None:
+    def __init__(self, store: FileStore) -> None:
         self.dice = random.Random(2025)
         self.store = store
         self.asked: dict[str, str] = {}
@@ -52,7 +51,7 @@ class Year:
 
 @pytest.mark.slow
 def test_a_year_of_ticks_heals_every_day_or_gives_it_up_as_documented(
-    time_machine: TimeMachineFixture, make_store: MakeStore
+    time_machine: TimeMachineFixture, make_store: MakeFileStore
 ) -> None:
     year = Year(make_store("year.duckdb"))
     for n in range(DAYS):

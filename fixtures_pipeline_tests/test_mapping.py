@@ -15,8 +15,8 @@ from fixtures_pipeline.outcome import DayLoaded
 from fixtures_pipeline.providers import PROVIDERS
 from fixtures_pipeline.providers.mapping import SQL_WORDS, extract_list, select_listed, select_stored
 from fixtures_pipeline.settings import Settings
-from fixtures_pipeline.store.connection import fetch_records
 from fixtures_pipeline.store.fixture_store import FixtureStore
+from fixtures_pipeline.store.session import fetch_records
 from fixtures_pipeline.store.tables import COLUMNS
 from fixtures_pipeline_tests.answers import (
     BODIES,

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fixtures_pipeline.store.tables import COLUMNS
+from fixtures_pipeline_tests.stores import place_of
 from fixtures_pipeline_tests.test_queries import NOW, QUERIES, History, asked, history
 
 OLDER = "1.5"
@@ -44,7 +45,7 @@ def older(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_query_of_the_page_has_the_same_answer(
     older: Path, history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = history.store.database.path
+    path = Path(place_of(history.store))
     now = f"TIMESTAMPTZ '{NOW.isoformat()}'"
     given = {
         "path": str(path),

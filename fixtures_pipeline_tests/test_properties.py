@@ -38,6 +38,8 @@ from fixtures_pipeline_tests.strategies import (
     tell,
 )
 
+pytestmark = pytest.mark.both_stores
+
 MAPPINGS = [name for name in PROVIDERS if name != "sample"]  # which has Sofascore's
 
 
@@ -311,7 +313,7 @@ def test_a_day_owns_what_kicks_off_on_it_by_the_clocks_of_its_zone(key: str, mak
         body = body_of([{"id": moment, "startTimestamp": moment} for moment in moments])
         near = [day, day + timedelta(days=1)]
         store.put([judge.judge(one, body).outcome for one in near])
-        rows = query(store, "SELECT event_id, date FROM fixtures WHERE list_contains($near, date)", {"near": near})
+        rows = query(store, "SELECT event_id, date FROM fixtures WHERE date = ANY($near::DATE[])", {"near": near})
         found = {row["event_id"]: row["date"] for row in rows}
         assert found == {moment: own for moment, own in days_by_clock.items() if own in near}
 

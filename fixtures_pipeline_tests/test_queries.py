@@ -25,7 +25,7 @@ from fixtures_pipeline.outcome import DayFailed, DayLoaded, Outcome
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline_tests.fault_server import body_of, event
 from fixtures_pipeline_tests.oracle import assert_rules
-from fixtures_pipeline_tests.stores import SOFASCORE, kept_open, query, store_at
+from fixtures_pipeline_tests.stores import SOFASCORE, kept_open, place_of, query, store_at
 
 PAGE = (Path(__file__).parents[1] / "docs" / "queries.md").read_text(encoding="utf-8")
 SECTIONS = dict(section.split("\n", 1) for section in PAGE.split("\n## ")[1:])
@@ -345,7 +345,7 @@ EXPECTED: dict[str, Rows] = {
 
 @pytest.mark.parametrize("heading", EXPECTED)
 def test_the_answer_is_right_whatever_the_zone_of_the_machine(history: History, heading: str, machine: str) -> None:
-    assert asked(history.store.database.path, heading, machine) == EXPECTED[heading]
+    assert asked(Path(place_of(history.store)), heading, machine) == EXPECTED[heading]
 
 
 def test_every_day_of_the_month_is_loaded_failed_stale_or_missing(history: History, machine: str) -> None:
@@ -356,7 +356,7 @@ def test_every_day_of_the_month_is_loaded_failed_stale_or_missing(history: Histo
         state = {(True, True): "stale", (True, False): "loaded", (False, True): "failed", (False, False): "missing"}
         word = state[n in loaded, failed]
         expected.append((date(2025, 3, n), word, "API_ERROR" if failed else None, 1 if failed else None))
-    assert asked(history.store.database.path, "Days of a month: loaded, failed or missing", machine) == expected
+    assert asked(Path(place_of(history.store)), "Days of a month: loaded, failed or missing", machine) == expected
 
 
 def test_the_weeks_of_the_api_are_those_of_an_independent_count(history: History, machine: str) -> None:
@@ -379,12 +379,12 @@ def test_the_weeks_of_the_api_are_those_of_an_independent_count(history: History
         expected.append((monday, len(attempts), failed, median, cut if cut is None else round(cut)))
     assert len(expected) == 8
     assert any(median != p95 for *_, median, p95 in expected)
-    assert asked(history.store.database.path, "How long the API takes, and how reliable it is", machine) == expected
+    assert asked(Path(place_of(history.store)), "How long the API takes, and how reliable it is", machine) == expected
 
 
 def test_the_parquet_file_holds_the_fixtures(history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    asked(history.store.database.path, "Export to Parquet")
+    asked(Path(place_of(history.store)), "Export to Parquet")
     exported = duckdb.connect().execute("FROM 'fixtures.parquet'").fetchall()
     stored = query(history.store, "SELECT * FROM fixtures WHERE date >= DATE '2025-01-01' ORDER BY date, event_id")
     assert exported == [tuple(row.values()) for row in stored]
@@ -395,7 +395,7 @@ def test_the_csv_file_holds_the_coming_week_by_the_clock_of_the_zone(
     history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, machine: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    asked(history.store.database.path, "Export to CSV", machine)
+    asked(Path(place_of(history.store)), "Export to CSV", machine)
     with (tmp_path / "coming.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     assert rows[0] == ["local_kickoff", "country", "competition", "home_team", "away_team"]
@@ -448,7 +448,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the path of a database with all tables and nothing in them."""
     store = store_at(tmp_path_factory.mktemp("empty") / "empty.duckdb")
     store.put([])
-    return store.database.path
+    return Path(place_of(store))
 
 
 @pytest.mark.parametrize("heading", QUERIES)
@@ -528,12 +528,12 @@ class TestPandas:
     def test_a_query_becomes_a_data_frame_and_the_file_is_free_again(self, history: History) -> None:
         [code] = blocks("Opening the file", "python")
         sql = QUERIES["The form of a team"]
-        frame: pandas.DataFrame = self.execute(code)["answer"](sql, history.store.database.path)
+        frame: pandas.DataFrame = self.execute(code)["answer"](sql, Path(place_of(history.store)))
         assert frame.to_dict("records") == [{"form": "DWLWD", "scored": 8, "conceded": 3}]
-        duckdb.connect(str(history.store.database.path), config={"threads": 1}).close()
+        duckdb.connect(str(Path(place_of(history.store))), config={"threads": 1}).close()
 
     def test_whole_tables_are_worked_with(self, history: History, monkeypatch: pytest.MonkeyPatch) -> None:
-        of_sofascore(history.store.database.path, monkeypatch)
+        of_sofascore(Path(place_of(history.store)), monkeypatch)
         monkeypatch.setattr(pandas.Timestamp, "now", lambda zone: pandas.Timestamp(NOW).tz_convert(zone))
         [code] = blocks("With pandas", "python")
         made = self.execute(code)

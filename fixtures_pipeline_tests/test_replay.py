@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from dagster import AssetKey, DagsterInstance
 
+from fixtures_pipeline.errors import StoreMissingError
 from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.providers import SOURCES
 from fixtures_pipeline.settings import Settings
@@ -14,6 +15,8 @@ from fixtures_pipeline_tests.fault_server import FaultServer, body_of, own
 from fixtures_pipeline_tests.runs import FIRST, materialized, metadata_of, run, stale_states_of
 from fixtures_pipeline_tests.stores import table
 from fixtures_pipeline_tests.test_store_history import ODD, TAUGHT
+
+pytestmark = pytest.mark.both_stores
 
 FIXTURES = [AssetKey("fixtures")]
 SECOND, THIRD = FIRST + timedelta(days=1), FIRST + timedelta(days=2)
@@ -63,7 +66,8 @@ def test_a_day_without_a_stored_answer_stays_missing(loaded: Settings, instance:
 
 def test_of_no_database_at_all_makes_none(settings: Settings, instance: DagsterInstance) -> None:
     assert run(settings, instance, FIRST, asset_selection=FIXTURES).success
-    assert not settings.database.exists()
+    with pytest.raises(StoreMissingError):
+        table(open_store(settings), "fixture_days")
 
 
 def test_every_check_of_the_table_is_evaluated_in_it(loaded: Settings, instance: DagsterInstance) -> None:

@@ -135,7 +135,7 @@ def test_a_copy_with_other_values_keeps_nothing_that_followed_from_the_old_ones(
     }
     after = follow(old.model_copy(update=values))
     assert after == follow(Settings.load(**values))
-    assert [name for name in names if after[name] == before[name]] == []
+    assert [name for name in names if after[name] == before[name]] == ["address"]  # None: both are files
 
 
 def test_settings_are_read_from_a_dotenv_file(tmp_path: Path) -> None:
@@ -255,3 +255,81 @@ def test_a_key_of_ones_own_has_a_plan_of_its_own() -> None:
     public, own = (Settings.load(provider="thesportsdb", api_key=key).source.plan for key in (None, "c0ffee-secret"))
     assert (public.most_events, own.most_events) == (3, 1500)
     assert public.requests_per_second < own.requests_per_second
+
+
+class TestASharedDatabase:
+    ADDRESS = "postgresql://fixtures@db.example:5433/sports?sslmode=verify-full"
+
+    def test_is_named_by_its_address(self) -> None:
+        settings = Settings.load(db=self.ADDRESS)
+        assert settings.address == self.ADDRESS
+
+    def test_has_a_home_and_files_of_its_own_on_each_machine(self) -> None:
+        places = [
+            self.ADDRESS,
+            self.ADDRESS.replace("db.example", "other.example"),
+            self.ADDRESS.replace("5433", "5434"),
+            self.ADDRESS.replace("/sports", "/games"),
+            "postgresql:///sports?host=/run/one",
+            "postgresql:///sports?host=/run/other",
+        ]
+        named = [Settings.load(db=place).database for place in places]
+        named.append(Settings.load(db=self.ADDRESS, provider="openligadb").database)
+        named.append(Settings.load(db=self.ADDRESS, provider="openligadb", sport="ice-hockey").database)
+        assert len(set(named)) == len(named)
+        assert {path.parent for path in named} == {PROJECT_ROOT / "data"}
+        # Whoever loads into it, and however they get there.
+        for same in (self.ADDRESS.replace("fixtures@", ""), self.ADDRESS.partition("?")[0]):
+            assert Settings.load(db=same).database == named[0]
+
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "postgresql://fixtures:hunter2@db.example/sports",
+            "postgresql://fixtures:@db.example/sports",
+            "postgresql://db.example/sports?password=hunter2",
+        ],
+    )
+    def test_is_refused_with_a_password_that_is_not_repeated(self, address: str) -> None:
+        with pytest.raises(SettingsError) as caught:
+            Settings.load(db=address)
+        said = str(caught.value)
+        assert said.startswith("FIXTURES_DB cannot be used: a password ")
+        assert "PGPASSWORD" in said
+        assert "PGPASSFILE" in said
+        assert "hunter2" not in said
+
+    @pytest.mark.parametrize(
+        ("address", "said"),
+        [
+            ("postgresql://", "names a host and a database, as postgresql://user@host:5432/database does"),
+            ("postgresql://db.example", "names a host and a database"),
+            ("postgresql://db.example/", "names a host and a database"),
+            ("postgresql:///sports", "names a host and a database"),
+            ("postgresql://db.example/sports/football", "names a host and a database"),
+            ("postgresql://db.example:port/sports", "is not an address such as postgresql://"),
+            ("postgresql+psycopg2://db.example/sports", "an address begins with postgresql://"),
+            ("POSTGRESQL://db.example/sports", "an address begins with postgresql://"),
+            ("mysql://db.example/sports", "an address begins with postgresql://"),
+            ("postgresql://db.example/sports?options=-csearch_path=x", "options cannot be set in the address, only "),
+        ],
+    )
+    def test_is_refused_if_it_is_not_named_as_a_whole(self, address: str, said: str) -> None:
+        with pytest.raises(SettingsError, match=f"^FIXTURES_DB cannot be used: .*{said}"):
+            Settings.load(db=address)
+
+    def test_takes_no_snapshot(self, tmp_path: Path) -> None:
+        with pytest.raises(SettingsError, match=r"^FIXTURES_SNAPSHOT .* python -m fixtures_pipeline copy"):
+            Settings.load(db=self.ADDRESS, snapshot=tmp_path / "copy.duckdb")
+
+    def test_takes_psycopg(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "psycopg", None)
+        with pytest.raises(SettingsError, match=r"^FIXTURES_DB .* takes psycopg.* extra postgres"):
+            Settings.load(db=self.ADDRESS)
+
+    def test_takes_it_only_then(self) -> None:
+        code = (
+            "import sys, fixtures_pipeline.definitions; from fixtures_pipeline.loading import open_store, Settings;"
+            "open_store(Settings.load()); sys.exit('psycopg' in sys.modules)"
+        )
+        assert subprocess.run([sys.executable, "-c", code], check=False, cwd=PROJECT_ROOT).returncode == 0

@@ -18,18 +18,17 @@ from dagster import DagsterInstance
 from fixtures_pipeline.errors import SettingsError, StoreError, StoreLockedError
 from fixtures_pipeline.loading import open_store
 from fixtures_pipeline.settings import PROJECT_ROOT, Settings
-from fixtures_pipeline.store.fixture_store import FixtureStore
-from fixtures_pipeline_tests.conftest import Judged, MakeStore
+from fixtures_pipeline_tests.conftest import Judged, MakeFileStore
 from fixtures_pipeline_tests.days import MONDAY, TUESDAY, WEDNESDAY, failure
 from fixtures_pipeline_tests.fault_server import FaultServer, good_body
 from fixtures_pipeline_tests.oracle import assert_rules
 from fixtures_pipeline_tests.processes import Process, holding, loader
 from fixtures_pipeline_tests.runs import RangeRun, check_alone, failure_of, run
-from fixtures_pipeline_tests.stores import TABLES, query, table, tables
+from fixtures_pipeline_tests.stores import TABLES, FileStore, query, table, tables
 
 
 @pytest.fixture
-def copy(make_store: MakeStore) -> FixtureStore:
+def copy(make_store: MakeFileStore) -> FileStore:
     """Return the copy, read as a store; it is not there yet."""
     return make_store("for readers/copy.duckdb")
 
@@ -47,7 +46,7 @@ def names(folder: Path, pattern: str = "*") -> list[str]:
     return [path.name for path in folder.rglob(pattern)]
 
 
-def update(copy: FixtureStore, store: FixtureStore) -> None:
+def update(copy: FileStore, store: FileStore) -> None:
     store.database.copy(copy.database.path)
 
 
@@ -75,7 +74,7 @@ def reading(path: Path) -> Iterator[Callable[[], int]]:
 
 
 def test_a_run_leaves_a_copy_of_what_it_has_loaded(
-    settings: Settings, api: FaultServer, instance: DagsterInstance, copy: FixtureStore
+    settings: Settings, api: FaultServer, instance: DagsterInstance, copy: FileStore
 ) -> None:
     settings = settings.model_copy(update={"snapshot": copy.database.path})
     api.plan(MONDAY, b"{}")
@@ -87,7 +86,7 @@ def test_a_run_leaves_a_copy_of_what_it_has_loaded(
 
 
 def test_a_run_that_fetches_nothing_leaves_the_copy_alone(
-    settings: Settings, instance: DagsterInstance, copy: FixtureStore
+    settings: Settings, instance: DagsterInstance, copy: FileStore
 ) -> None:
     settings = settings.model_copy(update={"snapshot": copy.database.path})
     open_store(settings).put([failure(MONDAY)])
@@ -99,7 +98,7 @@ def test_without_the_setting_there_is_no_copy(six_days: RangeRun) -> None:
     assert names(six_days.settings.database.parent, "*.duckdb*") == ["fixtures.duckdb"]
 
 
-def test_a_reader_holds_up_no_load_and_keeps_what_it_has_open(store: FixtureStore, copy: FixtureStore) -> None:
+def test_a_reader_holds_up_no_load_and_keeps_what_it_has_open(store: FileStore, copy: FileStore) -> None:
     store.put([failure(MONDAY)])
     update(copy, store)
     with reading(copy.database.path) as seen_before:
@@ -110,7 +109,7 @@ def test_a_reader_holds_up_no_load_and_keeps_what_it_has_open(store: FixtureStor
 
 
 def test_the_copy_is_one_file_with_the_keys_and_the_format_of_the_database(
-    store: FixtureStore, copy: FixtureStore, judged: Judged
+    store: FileStore, copy: FileStore, judged: Judged
 ) -> None:
     def describe(path: Path) -> list[list[Any]]:
         with duckdb.connect(str(path), read_only=True) as connection:
@@ -128,7 +127,7 @@ def test_the_copy_is_one_file_with_the_keys_and_the_format_of_the_database(
 
 
 @pytest.mark.parametrize("name", ["it's.duckdb", 'a "quoted" copy.duckdb', "'; DROP TABLE fixtures; --", "🥅.duckdb"])
-def test_database_and_copy_may_have_any_name(make_store: MakeStore, name: str) -> None:
+def test_database_and_copy_may_have_any_name(make_store: MakeFileStore, name: str) -> None:
     store, copy = make_store(f"{name} copy"), make_store(name)
     store.put([failure(MONDAY)])
     for _ in range(2):
@@ -136,7 +135,7 @@ def test_database_and_copy_may_have_any_name(make_store: MakeStore, name: str) -
     assert len(table(copy, "fixture_errors")) == 1
 
 
-def test_what_a_killed_process_left_behind_is_removed(store: FixtureStore, copy: FixtureStore) -> None:
+def test_what_a_killed_process_left_behind_is_removed(store: FileStore, copy: FileStore) -> None:
     copy.database.path.parent.mkdir()
     copy.database.path.with_name("copy.duckdb.tmp").write_text("half of something" * 1_000_000)
     store.put([failure(MONDAY)])
@@ -146,7 +145,7 @@ def test_what_a_killed_process_left_behind_is_removed(store: FixtureStore, copy:
 
 
 def test_anyone_who_opens_the_copy_for_writing_holds_up_nothing_and_spoils_nothing(
-    store: FixtureStore, copy: FixtureStore
+    store: FileStore, copy: FileStore
 ) -> None:
     store.put([failure(MONDAY)])
     update(copy, store)
@@ -167,7 +166,7 @@ def test_anyone_who_opens_the_copy_for_writing_holds_up_nothing_and_spoils_nothi
 
 
 def test_nobody_can_write_until_the_copy_is_in_its_place(
-    store: FixtureStore, copy: FixtureStore, monkeypatch: pytest.MonkeyPatch
+    store: FileStore, copy: FileStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     replace = Path.replace
     writers: list[int] = []
@@ -197,7 +196,7 @@ class TestACopyThatCannotBeWritten:
 
     @pytest.mark.parametrize("place", ["a folder", "a file/copy.duckdb", f"{'x' * 300}.duckdb"])
     def test_is_reported_with_its_setting_and_leaves_nothing_behind(
-        self, store: FixtureStore, tmp_path: Path, place: str
+        self, store: FileStore, tmp_path: Path, place: str
     ) -> None:
         (tmp_path / "a folder").mkdir()
         (tmp_path / "a file").touch()
@@ -208,9 +207,7 @@ class TestACopyThatCannotBeWritten:
         assert not list(tmp_path.rglob("*.tmp*"))
         assert_rules(store)
 
-    def test_where_there_is_a_file_of_another_kind_leaves_it_as_it_is(
-        self, store: FixtureStore, tmp_path: Path
-    ) -> None:
+    def test_where_there_is_a_file_of_another_kind_leaves_it_as_it_is(self, store: FileStore, tmp_path: Path) -> None:
         (tmp_path / "README.md").write_text("# Read me, and keep me")
         store.put([failure(MONDAY)])
         with pytest.raises(StoreError, match=r"README\.md is not a DuckDB file"):
@@ -218,7 +215,7 @@ class TestACopyThatCannotBeWritten:
         assert (tmp_path / "README.md").read_text() == "# Read me, and keep me"
 
     def test_for_a_full_disk_is_reported_and_leaves_the_older_one(
-        self, store: FixtureStore, make_store: MakeStore, small_disk: Path, judged: Judged
+        self, store: FileStore, make_store: MakeFileStore, small_disk: Path, judged: Judged
     ) -> None:
         copy = make_store(small_disk / "copy.duckdb")
         store.put([judged(MONDAY, good_body(MONDAY))])
@@ -233,7 +230,7 @@ class TestACopyThatCannotBeWritten:
         assert len(table(store, "load_log")) == 2
 
     def test_for_a_read_only_disk_is_reported_and_leaves_the_older_one(
-        self, store: FixtureStore, make_store: MakeStore, small_disk: Path
+        self, store: FileStore, make_store: MakeFileStore, small_disk: Path
     ) -> None:
         copy = make_store(small_disk / "copy.duckdb")
         store.put([failure(MONDAY)])
@@ -244,7 +241,7 @@ class TestACopyThatCannotBeWritten:
             update(copy, store)
         assert len(table(copy, "load_log")) == 1
 
-    def test_because_the_database_is_held_names_who_holds_it(self, make_store: MakeStore, copy: FixtureStore) -> None:
+    def test_because_the_database_is_held_names_who_holds_it(self, make_store: MakeFileStore, copy: FileStore) -> None:
         store = make_store(lock_timeout=0.3)
         store.put([failure(MONDAY)])
         with holding(store.database.path, seconds=60) as holder, pytest.raises(StoreLockedError, match=str(holder.pid)):
@@ -254,7 +251,7 @@ class TestACopyThatCannotBeWritten:
 
 @pytest.mark.parametrize("kills", [4, pytest.param(50, marks=pytest.mark.slow)])
 def test_a_loader_killed_at_random_moments_leaves_a_whole_copy_that_is_never_older(
-    store: FixtureStore, copy: FixtureStore, kills: int
+    store: FileStore, copy: FileStore, kills: int
 ) -> None:
     dice = random.Random(20250303)
     attempts = copied = 0
@@ -282,7 +279,7 @@ def test_a_loader_killed_at_random_moments_leaves_a_whole_copy_that_is_never_old
 
 @pytest.mark.slow
 def test_copies_that_several_processes_leave_never_go_back(
-    store: FixtureStore, copy: FixtureStore, make_store: MakeStore
+    store: FileStore, copy: FileStore, make_store: MakeFileStore
 ) -> None:
     seen = []
     # One of the copies, which the next one does not replace between two queries.

@@ -16,6 +16,8 @@ from fixtures_pipeline_tests.fault_server import body_of, event, noon
 from fixtures_pipeline_tests.oracle import assert_rules
 from fixtures_pipeline_tests.stores import SOFASCORE, rows_breaking, table
 
+pytestmark = pytest.mark.both_stores
+
 SEVEN = 7
 
 

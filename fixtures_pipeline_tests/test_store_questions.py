@@ -18,6 +18,8 @@ from fixtures_pipeline_tests.days import MONDAY, TUESDAY, WEDNESDAY, failure
 from fixtures_pipeline_tests.fault_server import body_of, event, good_body, noon, own
 from fixtures_pipeline_tests.stores import SOFASCORE, table
 
+pytestmark = pytest.mark.both_stores
+
 LIVE = {"status": {"code": 6, "type": "inprogress", "description": "1st half"}}
 
 

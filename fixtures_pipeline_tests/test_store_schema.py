@@ -13,21 +13,20 @@ import pytest
 import fixtures_pipeline
 from fixtures_pipeline.errors import StoreError
 from fixtures_pipeline.providers import PROVIDERS, SOURCES
-from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.tables import COLUMNS
-from fixtures_pipeline_tests.conftest import Judged, MakeStore
+from fixtures_pipeline_tests.conftest import Judged, MakeFileStore
 from fixtures_pipeline_tests.days import MONDAY, WEDNESDAY, failure
 from fixtures_pipeline_tests.fault_server import good_body
 from fixtures_pipeline_tests.oracle import assert_rules
 from fixtures_pipeline_tests.processes import ROOT
-from fixtures_pipeline_tests.stores import SOFASCORE, query, table, tables
+from fixtures_pipeline_tests.stores import SOFASCORE, FileStore, query, table, tables
 
 PACKAGE = Path(fixtures_pipeline.__file__).parent
 MIGRATIONS = sorted((PACKAGE / "store" / "migrations").glob("*.sql"))
 OLD_DATABASES = sorted((Path(__file__).parent / "old_databases").glob("version_*.sql"))
 
 
-def test_a_file_of_another_provider_is_refused(store: FixtureStore, make_store: MakeStore) -> None:
+def test_a_file_of_another_provider_is_refused(store: FileStore, make_store: MakeFileStore) -> None:
     store.put([failure(MONDAY)])
     other = make_store("fixtures.duckdb", PROVIDERS["sample"])
     for ask in (lambda: other.put([failure(MONDAY)]), lambda: query(other, "SELECT 1")):
@@ -35,7 +34,7 @@ def test_a_file_of_another_provider_is_refused(store: FixtureStore, make_store: 
             ask()
 
 
-def test_a_file_of_another_sport_is_refused(make_store: MakeStore) -> None:
+def test_a_file_of_another_sport_is_refused(make_store: MakeFileStore) -> None:
     football, hockey = (SOURCES["openligadb", sport] for sport in ("football", "ice-hockey"))
     make_store("fixtures.duckdb", football).put([failure(MONDAY)])
     other = make_store("fixtures.duckdb", hockey)
@@ -44,7 +43,7 @@ def test_a_file_of_another_sport_is_refused(make_store: MakeStore) -> None:
             ask()
 
 
-def test_a_file_of_another_time_zone_is_refused(store: FixtureStore, make_store: MakeStore) -> None:
+def test_a_file_of_another_time_zone_is_refused(store: FileStore, make_store: MakeFileStore) -> None:
     store.put([failure(MONDAY)])
     other = make_store("fixtures.duckdb", SOFASCORE, ZoneInfo("Europe/Istanbul"))
     for ask in (lambda: other.put([failure(MONDAY)]), lambda: query(other, "SELECT 1")):
@@ -52,7 +51,7 @@ def test_a_file_of_another_time_zone_is_refused(store: FixtureStore, make_store:
             ask()
 
 
-def test_a_file_is_written_in_the_format_of_duckdb_1_5(store: FixtureStore) -> None:
+def test_a_file_is_written_in_the_format_of_duckdb_1_5(store: FileStore) -> None:
     """Whichever DuckDB writes it; later ones write formats of their own unless they are told."""
     store.put([failure(MONDAY)])
     with duckdb.connect(str(store.database.path)) as connection:
@@ -65,7 +64,7 @@ def test_every_version_is_kept() -> None:
 
 
 @pytest.mark.parametrize("script", OLD_DATABASES, ids=lambda path: path.stem)
-def test_an_old_database_is_brought_up_to_date(script: Path, store: FixtureStore) -> None:
+def test_an_old_database_is_brought_up_to_date(script: Path, store: FileStore) -> None:
     with duckdb.connect(str(store.database.path)) as connection:
         connection.execute(script.read_text())
     store.put([failure(WEDNESDAY)])
@@ -123,9 +122,7 @@ class NewerProject:
 class TestAMigration:
     """What becomes of this version's file when a newer version opens it."""
 
-    def test_that_fails_leaves_the_old_version_working(
-        self, store: FixtureStore, judged: Judged, tmp_path: Path
-    ) -> None:
+    def test_that_fails_leaves_the_old_version_working(self, store: FileStore, judged: Judged, tmp_path: Path) -> None:
         store.put([judged(MONDAY, good_body(MONDAY))])
         before = tables(store, "fixture_days", "fixtures", "load_log")
         broken = "ALTER TABLE load_log ADD COLUMN extra INTEGER; DELETE FROM fixtures; SELECT error('boom');"
@@ -136,7 +133,7 @@ class TestAMigration:
         assert_rules(store)
 
     def test_is_left_to_the_next_load_and_refused_by_the_old_version_afterwards(
-        self, store: FixtureStore, judged: Judged, tmp_path: Path
+        self, store: FileStore, judged: Judged, tmp_path: Path
     ) -> None:
         store.put([judged(MONDAY, good_body(MONDAY))])
         newer = NewerProject(tmp_path / "newer", "ALTER TABLE load_log ADD COLUMN extra INTEGER;")

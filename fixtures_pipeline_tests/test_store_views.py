@@ -6,11 +6,15 @@ from datetime import date
 from itertools import groupby
 from typing import Any
 
+import pytest
+
 from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline_tests.conftest import Judged
 from fixtures_pipeline_tests.days import MONDAY
 from fixtures_pipeline_tests.fault_server import body_of, event, noon
 from fixtures_pipeline_tests.stores import kept_open, table
+
+pytestmark = pytest.mark.both_stores
 
 SIDES = {"home": "away", "away": "home"}
 

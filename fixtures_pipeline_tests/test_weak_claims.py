@@ -2,13 +2,13 @@
 
 import itertools
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from time_machine import TimeMachineFixture
 
 from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.rules import RULES
@@ -17,6 +17,8 @@ from fixtures_pipeline_tests.days import MONDAY, TUESDAY, WEDNESDAY
 from fixtures_pipeline_tests.fault_server import body_of, event, noon, own
 from fixtures_pipeline_tests.stores import empty, kept_open, rows_breaking, table
 from fixtures_pipeline_tests.strategies import leisurely
+
+pytestmark = pytest.mark.both_stores
 
 #: The event without a kickoff.
 VAGUE = 77
@@ -83,16 +85,16 @@ def test_goes_to_the_next_day_that_lists_it_when_its_day_no_longer_does(store: F
             assert owner(store) is None
 
 
-def test_an_old_claim_yields_to_a_new_one(
-    store: FixtureStore, judged: Judged, time_machine: TimeMachineFixture
-) -> None:
-    time_machine.move_to(datetime(2025, 3, 10, tzinfo=UTC), tick=False)
-    store.put([day_with(MONDAY, judged)])
-    time_machine.shift(timedelta(hours=23))
-    store.put([day_with(TUESDAY, judged)])
+def test_an_old_claim_yields_to_a_new_one(store: FixtureStore, judged: Judged) -> None:
+    begin = datetime.now(UTC) - timedelta(days=3)
+
+    def load(day: date, hours: int) -> None:
+        store.put([replace(day_with(day, judged), fetched_at=begin + timedelta(hours=hours))])
+
+    load(MONDAY, 0)
+    load(TUESDAY, 23)
     assert owner(store) == MONDAY
-    time_machine.shift(timedelta(hours=23))
-    store.put([day_with(TUESDAY, judged)])
+    load(TUESDAY, 46)
     assert owner(store) == TUESDAY, "Monday's answer is two days old"
 
 
@@ -115,15 +117,16 @@ def test_an_event_that_gets_its_kickoff_goes_to_that_day(store: FixtureStore, ju
 )
 @leisurely
 def test_every_history_leaves_it_once_and_the_days_as_their_answers_say(
-    loads: list[tuple[date, Any, int]], store: FixtureStore, judged: Judged, time_machine: TimeMachineFixture
+    loads: list[tuple[date, Any, int]], store: FixtureStore, judged: Judged
 ) -> None:
-    time_machine.move_to(datetime(2025, 3, 10, tzinfo=UTC), tick=False)
+    asked = datetime(2025, 3, 10, tzinfo=UTC)
     with kept_open(store):
         empty(store)
         for day, start, hours in loads:
-            time_machine.shift(timedelta(hours=hours, seconds=1))
+            asked += timedelta(hours=hours, seconds=1)
             kickoff = noon(start) if isinstance(start, date) else None
-            store.put([day_with(day, judged, kickoff, listed=start != "unlisted")])
+            outcome = day_with(day, judged, kickoff, listed=start != "unlisted")
+            store.put([replace(outcome, fetched_at=asked)])
             found = owner(store)
         claims = {
             row["date"]: listed

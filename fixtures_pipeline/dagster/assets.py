@@ -99,6 +99,7 @@ def specify_tables(settings: Settings) -> list[AssetSpec]:
     """Return the three tables that days are loaded into."""
     upstream = {"fixture_days": "events_api", "fixtures": "fixture_days", "fixture_errors": "events_api"}
     warning = _INVENTED if settings.provider == "sample" else ""
+    database = loading.open_database(settings)
     return [
         AssetSpec(
             table,
@@ -106,16 +107,16 @@ def specify_tables(settings: Settings) -> list[AssetSpec]:
             skippable=True,
             group_name=GROUP,
             owners=[OWNER],
-            kinds={"duckdb", "table"},
+            kinds={database.engine, "table"},
             description=warning + description,
             # After a change of the mapping, the UI marks the days that were made by the old one.
             code_version=version_of(settings.source) if table == "fixtures" else None,
             metadata={
-                "dagster/table_name": f"{settings.database.stem}.main.{table}",
+                "dagster/table_name": database.qualify(table),
                 "dagster/column_schema": TableSchema(
                     [TableColumn(column.name, column.type, column.description) for column in COLUMNS[table]]
                 ),
-                "database": str(settings.database),
+                "database": database.shown,
                 **_attribute(settings),
             },
         )
@@ -192,8 +193,8 @@ def load_and_check(
     try:
         with failing_plainly():
             yield from _load(context, settings, days, news, failures, retries_on=retries_on)
-            if days and settings.snapshot_file:
-                store.database.copy(settings.snapshot_file)
+            if days:
+                loading.copy_for_readers(settings)
             yield from evaluate_rules(RULES, store, context.instance, days, retries_on=retries_on)
     finally:
         # However the run ends: what was committed would be no news in the next one.
@@ -245,8 +246,8 @@ def _replay(
             replayed += len(batch)
         if replayed < len(days):
             context.log.info(f"Days without a stored answer, to be loaded instead: {len(days) - replayed}.")
-        if replayed and settings.snapshot_file:
-            store.database.copy(settings.snapshot_file)
+        if replayed:
+            loading.copy_for_readers(settings)
         rules = [rule for rule in RULES if rule.asset == "fixtures"]
         yield from evaluate_rules(rules, store, context.instance, days, retries_on=is_retrying(context.instance))
 
@@ -293,6 +294,7 @@ def _find_states(store: FixtureStore, days: Sequence[date] | None) -> list[DaySt
 
 def build_report(settings: Settings) -> AssetsDefinition:
     """Return the report of what is loaded: made on demand, and by its automation after loads, at most once an hour."""
+    place = str(settings.report_file) if settings.address else f"{settings.report_file.name} beside the database"
 
     @asset(
         name="coverage_report",
@@ -303,7 +305,7 @@ def build_report(settings: Settings) -> AssetsDefinition:
         owners=[OWNER],
         kinds={"html"},
         description="Coverage at a glance: a calendar of loaded, failed and missing days, and the events of each. "
-        f"All of it is in {settings.report_file.name} beside the database.",
+        f"All of it is in {place}.",
         metadata={"report": MetadataValue.path(str(settings.report_file)), **_attribute(settings)},
     )
     def coverage_report() -> MaterializeResult[None]:

@@ -96,7 +96,13 @@ def read_coverage(settings: Settings) -> Coverage:
         rows = []
     source = settings.source
     days = list(fill_gaps(rows, made_at.date()))
-    return Coverage(settings.database.name, source.identity, source.attribution, made_at, days)
+    return Coverage(
+        settings.database.stem if settings.address else settings.database.name,
+        source.identity,
+        source.attribution,
+        made_at,
+        days,
+    )
 
 
 def fill_gaps(rows: Sequence[Mapping[str, Any]], today: date) -> Iterator[Day]:

@@ -1,4 +1,4 @@
-"""A connection to one DuckDB file: waiting for it, saying who holds it, transactions, rows.
+"""A connection to one DuckDB file: waiting for it, saying who holds it, transactions, what sessions do with it.
 
 Only the file and the session are known here. What the tables are is in `schema`, what is in them elsewhere.
 
@@ -8,16 +8,23 @@ transaction and never while anything is fetched (https://duckdb.org/docs/stable/
 
 import re
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import UTC, date, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import tenacity
 
 from fixtures_pipeline.errors import StoreError, StoreLockedError
+from fixtures_pipeline.providers.mapping import SQL_WORDS
+from fixtures_pipeline.store.tables import Column
 from fixtures_pipeline.text import excerpt
+
+if TYPE_CHECKING:
+    import pandas
 
 # A new block of rows for every load, never merged by the way: DuckDB would otherwise rewrite the last 122,880 rows of
 # a table, JSON and all, whenever one is added. `database` merges them when there are many
@@ -128,7 +135,74 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         raise
 
 
-def fetch_records(result: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    """Return the rows of a result, each by column name."""
-    names = [column[0] for column in result.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+def define_words(connection: duckdb.DuckDBPyConnection, kind: str = "TEMP MACRO") -> None:
+    """Create the words that mappings use: of this session, or of all that have the database open."""
+    for word in SQL_WORDS:
+        connection.execute(f"CREATE OR REPLACE {kind} {word}")
+
+
+class FileSession:
+    """A session with an open file: `session.WritingSession` says what it does."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Take over the connection."""
+        self._connection = connection
+
+    @cached_property
+    def memory(self) -> duckdb.DuckDBPyConnection:
+        """The file's own connection, with the words that mappings use."""
+        define_words(self._connection)
+        return self._connection
+
+    def execute(self, sql: str, parameters: Mapping[str, object] | None = None, /) -> duckdb.DuckDBPyConnection:
+        """Execute a statement."""
+        return self._connection.execute(sql, parameters)
+
+    def list_tables(self) -> list[str]:
+        """Return the names of all tables and views but temporary ones and DuckDB's own, in order."""
+        rows = self.execute(
+            """
+            SELECT table_name FROM duckdb_tables() WHERE NOT internal AND NOT temporary
+            UNION ALL
+            SELECT view_name FROM duckdb_views() WHERE NOT internal AND NOT temporary
+            ORDER BY 1
+            """
+        )
+        return [name for (name,) in rows.fetchall()]
+
+    def make(self, table: str, query: str, parameters: Mapping[str, object] | None = None, /) -> None:
+        """Make a temporary table of a query's rows, in place of one of that name."""
+        self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {query}", parameters)
+
+    def stage(self, table: str, /) -> None:
+        """Do nothing: statements read what is in memory."""
+
+    def fetch_answers(self, days: Sequence[date], /) -> None:
+        """Do nothing: what reads `memory` reads the file."""
+
+    def fetch_frame(self, query: str, /) -> "pandas.DataFrame":
+        """Return a query's rows as a data frame."""
+        return self._connection.execute(query).df()
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Commit at the end of the context, or roll back if it raises."""
+        return transaction(self._connection)
+
+    def lock(self, run_id: str | None = None, /) -> datetime:  # noqa: ARG002
+        """Return this moment: nobody else can have opened the file for writing."""
+        return datetime.now(UTC)
+
+    def date_back(self, moment: datetime, /) -> datetime:
+        """Return the moment: the file has no clock of its own."""
+        return moment
+
+    def insert(self, table: str, columns: Sequence[Column], rows: Sequence[tuple[Any, ...]], /) -> None:
+        """Insert rows that another database has given."""
+        names = ", ".join(f'"{column.name}"' for column in columns)
+        values = ", ".join(f"unnest($c{n}::{column.type}[])" for n, column in enumerate(columns))
+        given = {f"c{n}": [row[n] for row in rows] for n in range(len(columns))}
+        self._connection.execute(f"INSERT INTO {table} ({names}) SELECT {values}", given)
+
+    def as_kept(self, rows: Sequence[tuple[Any, ...]], /) -> Sequence[tuple[Any, ...]]:
+        """Return rows as they are."""
+        return rows

@@ -14,10 +14,9 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from fixtures_pipeline.errors import StoreError, StoreMissingError
-from fixtures_pipeline.files import draft
-from fixtures_pipeline.providers.mapping import SQL_WORDS
+from fixtures_pipeline.files import draft, sweep_drafts
 from fixtures_pipeline.store import schema
-from fixtures_pipeline.store.connection import connect, say_what_to_do, transaction
+from fixtures_pipeline.store.connection import FileSession, connect, define_words, say_what_to_do
 from fixtures_pipeline.store.tables import COLUMNS, VIEWS
 
 _MERGE_TASKS = 100
@@ -26,6 +25,11 @@ _LOG_BLOCKS = 32
 
 class FileDatabase:
     """One DuckDB file that holds one provider's days of one time zone."""
+
+    engine = "duckdb"
+    kind = "file"
+    addenda: str | None = None
+    refusals: tuple[type[Exception], ...] = (duckdb.IntegrityError, duckdb.DataError, duckdb.InvalidInputException)
 
     def __init__(self, path: Path, provider: str, zone: ZoneInfo, *, lock_timeout: float) -> None:
         """Name the file; nothing is opened or created before it is needed.
@@ -37,14 +41,23 @@ class FileDatabase:
             lock_timeout: Seconds to wait for another process that holds the file.
         """
         self.path = path
+        self.shown = str(path)
         self._belongs_to = (provider, str(zone))
         self._lock_timeout = lock_timeout
         #: Set by whoever wants no writer of this process to wait for the file any longer.
         self.leaving = threading.Event()
 
+    def qualify(self, table: str) -> str:
+        """Return a table's name with those of what it is in."""
+        return f"{self.path.stem}.main.{table}"
+
+    def measure(self) -> int:
+        """Return how many bytes the file has; 0 if there is none."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
     @contextmanager
-    def writing(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Open the file for writing, made or migrated first if need be, with the words that mappings use.
+    def writing(self) -> Iterator[FileSession]:
+        """Open the file for writing, made or migrated first if need be.
 
         Raises:
             StoreError: it cannot be opened or written.
@@ -61,17 +74,18 @@ class FileDatabase:
         with connect(self.path, read_only=False, patience=self._lock_timeout, leaving=self.leaving) as connection:
             # A load is too small to be shared out: a second thread only touches memory of its own.
             connection.execute("SET threads = 1")
-            schema.migrate(connection, self.path, *self._belongs_to)
+            session = FileSession(connection)
+            schema.migrate(session, self, *self._belongs_to)
+            _merge_blocks(session)
             define_words(connection)
-            _merge_blocks(connection)
-            yield connection
+            yield session
 
     def _create(self) -> None:
         """Make the file under another name first: DuckDB cannot open one that it was killed in the middle of making."""
         try:
             with draft(self.path) as unfinished:
                 with connect(unfinished, read_only=False, patience=0) as connection:
-                    schema.migrate(connection, unfinished, *self._belongs_to)
+                    schema.migrate(FileSession(connection), self, *self._belongs_to)
                 # Not renamed: that would replace what another process has made and filled in the meantime.
                 with suppress(FileExistsError):
                     os.link(unfinished, self.path)
@@ -80,7 +94,43 @@ class FileDatabase:
             return
 
     @contextmanager
-    def reading(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def making(self) -> Iterator[FileSession]:
+        """Open a new file for writing, which appears when the context ends, and only if it ends well.
+
+        Raises:
+            StoreError: it is there already, or cannot be made or written.
+        """
+        if self.path.exists():
+            raise StoreError(f"{self.path} is there already and is left alone: name a new file.")
+        sweep_drafts(self.path)
+        with ExitStack() as opened:
+            with self._saying_what_to_do():
+                unfinished = opened.enter_context(draft(self.path))
+            with connect(unfinished, read_only=False, patience=0) as connection:
+                session = FileSession(connection)
+                schema.migrate(session, self, *self._belongs_to)
+                yield session
+            with self._saying_what_to_do():
+                try:
+                    # Not renamed: that would replace what another process has made in the meantime.
+                    os.link(unfinished, self.path)
+                except FileExistsError:
+                    raise
+                except OSError:  # no links on this file system
+                    unfinished.rename(self.path)
+
+    @contextmanager
+    def _saying_what_to_do(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"{self.path} cannot be made: {error.strerror}. Check its folder and the permissions, or name another "
+                "file."
+            ) from error
+
+    @contextmanager
+    def reading(self) -> Iterator[FileSession]:
         """Open the file for reading.
 
         Raises:
@@ -90,8 +140,9 @@ class FileDatabase:
         if not self.path.exists():
             raise StoreMissingError(f"Nothing has been loaded yet: there is no {self.path}.")
         with connect(self.path, read_only=True, patience=self._lock_timeout) as connection:
-            schema.require_current(connection, self.path, *self._belongs_to)
-            yield connection
+            session = FileSession(connection)
+            schema.require_current(session, self, *self._belongs_to)
+            yield session
 
     def copy(self, path: Path) -> None:
         """Put a copy of the whole database at `path`, for readers who would otherwise keep others from writing.
@@ -103,13 +154,13 @@ class FileDatabase:
             StoreError: the database cannot be opened, the copy not written, or `path` is a file of another kind; what
                 is there is as it was.
         """
-        with ExitStack() as afterwards, self.writing() as connection:
+        with ExitStack() as afterwards, self.writing() as session:
             try:
                 # From here on all that was committed is in the file, and nothing else.
-                connection.execute("CHECKPOINT")
+                session.execute("CHECKPOINT")
                 if path.exists():
-                    _read_all(connection)
-                # Closed after the connection: closing a file anywhere in a process gives up the process's lock on it.
+                    _read_all(session)
+                # Closed after the session: closing a file anywhere in a process gives up the process's lock on it.
                 source = afterwards.enter_context(self.path.open("rb"))
                 if not _may_be_replaced(path):
                     raise StoreError(f"{path} is not a DuckDB file and is left alone: name another FIXTURES_SNAPSHOT.")
@@ -136,16 +187,10 @@ class FileDatabase:
                 ) from error
 
 
-def define_words(connection: duckdb.DuckDBPyConnection) -> None:
-    """Let a session read answers: create the words that mappings use."""
-    for word in SQL_WORDS:
-        connection.execute(f"CREATE OR REPLACE TEMP MACRO {word}")
-
-
-def _read_all(connection: duckdb.DuckDBPyConnection) -> None:
+def _read_all(session: FileSession) -> None:
     """Raise a duckdb.Error if a block is damaged: a copy of that must not replace an older one, which may be needed."""
     for table in (*(name for name in COLUMNS if name not in VIEWS), "superseded_fixtures"):
-        connection.execute(f"SELECT bit_xor(hash(COLUMNS(*))) FROM {table}").fetchall()
+        session.execute(f"SELECT bit_xor(hash(COLUMNS(*))) FROM {table}").fetchall()
 
 
 def _may_be_replaced(path: Path) -> bool:
@@ -157,27 +202,27 @@ def _may_be_replaced(path: Path) -> bool:
     return beginning == b"" or beginning.endswith(b"DUCK")
 
 
-def _merge_blocks(connection: duckdb.DuckDBPyConnection) -> None:
+def _merge_blocks(session: FileSession) -> None:
     """Merge the blocks that loads leave behind, when there are so many that it pays."""
-    blocks, _ = _count_blocks(connection, "load_log")
+    blocks, _ = _count_blocks(session, "load_log")
     if blocks > _LOG_BLOCKS:
         # By hand, as merging would rewrite the large tables with it.
-        with transaction(connection):
-            connection.execute("CREATE TEMP TABLE merged AS FROM load_log")
-            connection.execute("DELETE FROM load_log")
-            connection.execute("INSERT INTO load_log FROM merged")
-        connection.execute("DROP TABLE merged")
-    blocks, rows = _count_blocks(connection, "fixture_days")
+        with session.transaction():
+            session.execute("CREATE TEMP TABLE merged AS FROM load_log")
+            session.execute("DELETE FROM load_log")
+            session.execute("INSERT INTO load_log FROM merged")
+        session.execute("DROP TABLE merged")
+    blocks, rows = _count_blocks(session, "fixture_days")
     # Merging rewrites the table. It pays with a block for every fifty days, or when a fifth of the rows are deleted
     # ones; a small table is not worth it.
-    [(days,)] = connection.execute("SELECT count(*) FROM fixture_days").fetchall()
+    [(days,)] = session.execute("SELECT count(*) FROM fixture_days").fetchall()
     if blocks > 16 + days / 50 or rows > 100 + days * 1.25:
-        connection.execute(f"SET max_vacuum_tasks = {_MERGE_TASKS}")
+        session.execute(f"SET max_vacuum_tasks = {_MERGE_TASKS}")
 
 
-def _count_blocks(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int]:
+def _count_blocks(session: FileSession, table: str) -> tuple[int, int]:
     """Return in how many blocks of rows a table is stored, and how many rows these have, deleted ones included."""
-    [(blocks, rows)] = connection.execute(
+    [(blocks, rows)] = session.execute(
         """
         SELECT count(DISTINCT row_group_id), coalesce(sum(count), 0)
         FROM pragma_storage_info($table)

@@ -8,8 +8,8 @@ the file is opened is in `database`, what can be asked of it in `questions`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -20,9 +20,7 @@ from fixtures_pipeline.errors import ErrorType
 from fixtures_pipeline.outcome import DayFailed, DayFixtures, DayLoaded, DayState, Outcome, Stored
 from fixtures_pipeline.providers.mapping import OPEN_STATUSES, extract_list
 from fixtures_pipeline.providers.provider import Provider
-from fixtures_pipeline.store.connection import transaction
-from fixtures_pipeline.store.database import FileDatabase
-from fixtures_pipeline.store.ownership import replace_fixtures
+from fixtures_pipeline.store.ownership import make_claims, replace_fixtures
 from fixtures_pipeline.store.questions import (
     STORED_DAYS,
     bind_days,
@@ -32,32 +30,32 @@ from fixtures_pipeline.store.questions import (
     read_states,
     read_table,
 )
+from fixtures_pipeline.store.session import Database, WritingSession
 
 if TYPE_CHECKING:
     import pandas
 
-#: A day's own fault: its values break a constraint or fit no column.
-_DAY_REFUSED = (duckdb.IntegrityError, duckdb.DataError, duckdb.InvalidInputException)
+#: Days that are replayed in one transaction.
+_TRANSACTION_DAYS = 64
 
 
 class FixtureStore:
     """The tables of one provider."""
 
-    def __init__(self, path: Path, provider: Provider, zone: ZoneInfo, *, lock_timeout: float = 60) -> None:
-        """Name the file; nothing is opened or created before it is needed.
+    def __init__(self, database: Database, provider: Provider, zone: ZoneInfo) -> None:
+        """Name the database; nothing is opened or created before it is needed.
 
         Args:
-            path: The DuckDB file; it and its folder are created at the first load.
-            provider: Whose answers are stored; a file holds one provider's.
-            zone: Time zone in which days begin and end; a file holds days of one time zone.
-            lock_timeout: Seconds to wait for another process that holds the file.
+            database: Where the tables are.
+            provider: Whose answers are stored; a database holds one provider's.
+            zone: Time zone in which days begin and end; a database holds days of one time zone.
         """
+        self.database = database
         self.provider = provider
         self.zone = zone
-        self.database = FileDatabase(path, provider.identity, zone, lock_timeout=lock_timeout)
 
     def __repr__(self) -> str:
-        return f"FixtureStore({str(self.database.path)!r}, {self.provider.name!r})"
+        return f"FixtureStore({self.database.shown!r}, {self.provider.name!r})"
 
     def dataframe(self, table: str) -> "pandas.DataFrame":
         """Return one of the project's tables as a data frame; `questions.read_table` says how it looks."""
@@ -75,19 +73,21 @@ class FixtureStore:
         Raises:
             StoreError: the database cannot be opened or written; nothing of `outcomes` was stored.
         """
-        with self.database.writing() as connection:
+        with self.database.writing() as session:
             try:
-                return self._write(connection, outcomes, run_id)
-            except _DAY_REFUSED:
+                return self._write(session, outcomes, run_id)
+            except self.database.refusals:
                 # One of them is at fault: find it by putting each in alone.
-                return [stored for outcome in outcomes for stored in self._write_alone(connection, outcome, run_id)]
+                return [stored for outcome in outcomes for stored in self._write_alone(session, outcome, run_id)]
 
-    def _write_alone(self, connection: duckdb.DuckDBPyConnection, outcome: Outcome, run_id: str | None) -> list[Stored]:
+    def _write_alone(self, session: WritingSession, outcome: Outcome, run_id: str | None) -> list[Stored]:
         try:
-            return self._write(connection, [outcome], run_id)
-        except _DAY_REFUSED as error:
+            return self._write(session, [outcome], run_id)
+        except self.database.refusals as error:
             if isinstance(outcome, DayFailed):
-                raise
+                if outcome.body is None:
+                    raise
+                return self._write_failure(session, outcome, run_id)
             refused = DayFailed(
                 outcome.day,
                 ErrorType.INTEGRITY_ERROR,
@@ -99,33 +99,49 @@ class FixtureStore:
                 elapsed_ms=outcome.elapsed_ms,
                 fetched_at=outcome.fetched_at,
             )
-            return self._write(connection, [refused], run_id)
+            return self._write(session, [refused], run_id)
 
-    def _write(
-        self, connection: duckdb.DuckDBPyConnection, outcomes: Sequence[Outcome], run_id: str | None
-    ) -> list[Stored]:
+    def _write_failure(self, session: WritingSession, outcome: DayFailed, run_id: str | None) -> list[Stored]:
+        """Put a failure whose body is JSON to DuckDB, but not to the database: as DuckDB writes it, or without."""
+        try:
+            [(body,)] = session.memory.execute("SELECT json(decode($body))", {"body": outcome.body}).fetchall()
+            return self._write(session, [replace(outcome, body=body.encode())], run_id)
+        except self.database.refusals:
+            return self._write(session, [replace(outcome, body=None)], run_id)
+
+    def _write(self, session: WritingSession, outcomes: Sequence[Outcome], run_id: str | None) -> list[Stored]:
         days = [outcome.day for outcome in outcomes]
-        now = datetime.now(UTC)
-        common = {"now": now, "provider": self.provider.name, "run_id": run_id}
+        begun = session.date_back(datetime.now(UTC))
         # A clock may have been set back since.
-        asked = {outcome.day: min(outcome.fetched_at or now, now) for outcome in outcomes}
+        asked = {
+            outcome.day: min(session.date_back(outcome.fetched_at), begun) if outcome.fetched_at else begun
+            for outcome in outcomes
+        }
+        loaded = sorted((one for one in outcomes if isinstance(one, DayLoaded)), key=lambda one: one.day)
+        if loaded:
+            self._take_apart(session.memory, loaded, asked, begun)
         answers: dict[date, str] = {}
         made: dict[date, tuple[str, int]] = {}
-        with transaction(connection):
-            before = {state.day: state.error for state in read_states(connection, days)}
-            stale = _find_stale(connection, outcomes, asked, now)
-            fresh = sorted((one for one in outcomes if one.day not in stale), key=lambda one: one.day)
-            loaded = [outcome for outcome in fresh if isinstance(outcome, DayLoaded)]
-            failed = [outcome for outcome in fresh if isinstance(outcome, DayFailed)]
+        with session.transaction():
             if loaded:
-                answers = self._replace_days(connection, loaded, asked, common)
-                made = replace_fixtures(connection, self.provider, common)
-            if failed:
-                _upsert_errors(connection, failed, asked, common)
-            _log(connection, outcomes, stale, common)
-            after = {state.day: state for state in read_states(connection, days)}
-            rows = count_rows(connection)
-            fixtures = self._describe(connection, made, after, rows["fixtures"])
+                session.stage("arrived")
+                session.stage("claims")
+            now = session.lock(run_id)
+            common = {"now": now, "provider": self.provider.name, "run_id": run_id}
+            before = {state.day: state.error for state in read_states(session, days)}
+            stale = _find_stale(session, outcomes, asked, now)
+            if any(outcome.day not in stale for outcome in loaded):
+                _leave_out(session, stale)
+                answers = _replace_days(session, common)
+                made = replace_fixtures(session, self.provider, common)
+            if failed := [one for one in outcomes if isinstance(one, DayFailed) and one.day not in stale]:
+                _upsert_errors(session, sorted(failed, key=lambda one: one.day), asked, common)
+            _log(session, outcomes, stale, common)
+            after = {state.day: state for state in read_states(session, days)}
+            described = self._describe(session, made, after)
+        # Not before the commit: it takes longer the more there is, and others may be waiting.
+        rows = count_rows(session)
+        fixtures = {one.state.day: replace(one, total=rows["fixtures"]) for one in described}
         return [
             Stored(
                 outcome,
@@ -140,138 +156,158 @@ class FixtureStore:
         ]
 
     def replay(self, days: Sequence[date], run_id: str | None = None) -> list[DayFixtures]:
-        """Make the rows of days in `fixtures` again from their stored answers, by today's mapping, in one transaction.
+        """Make the rows of days in `fixtures` again from their stored answers, by today's mapping.
 
-        Nothing is fetched and no attempt is counted. What changes is kept in `fixture_changes`.
+        Nothing is fetched and no attempt is counted. What changes is kept in `fixture_changes`. Each transaction is of
+        a few days, as DuckDB unpacks their answers in memory.
 
         Returns:
             What the rows are now, in order; nothing of a day without a stored answer.
 
         Raises:
-            StoreError: the database cannot be opened or written; nothing was changed.
+            StoreError: the database cannot be opened or written. Days that were made again before stay so.
         """
-        common = {"now": datetime.now(UTC), "provider": self.provider.name, "run_id": run_id}
-        with self.database.writing() as connection, transaction(connection):
-            connection.execute(
-                f"""
-                CREATE OR REPLACE TEMP TABLE arrived AS
-                SELECT date, data, fetched_at, starts, ends FROM {STORED_DAYS}
-                """,
-                bind_days(days, self.zone),
+        described: list[DayFixtures] = []
+        with self.database.writing() as session:
+            for start in range(0, len(days), _TRANSACTION_DAYS):
+                with session.transaction():
+                    described += self._replay(session, days[start : start + _TRANSACTION_DAYS], run_id)
+            total = count_rows(session)["fixtures"]
+        return [replace(one, total=total) for one in described]
+
+    def _replay(self, session: WritingSession, days: Sequence[date], run_id: str | None) -> list[DayFixtures]:
+        memory = session.memory
+        now = session.lock(run_id)
+        common = {"now": now, "provider": self.provider.name, "run_id": run_id}
+        session.fetch_answers(days)
+        memory.execute(
+            f"""
+            CREATE OR REPLACE TEMP TABLE answers AS
+            SELECT date, data, fetched_at, starts, ends FROM {STORED_DAYS}
+            """,
+            bind_days(days, self.zone),
+        )
+        make_claims(memory, self.provider, "answers", now)
+        memory.execute("CREATE OR REPLACE TEMP TABLE arrived AS SELECT date, fetched_at FROM answers")
+        session.stage("arrived")
+        session.stage("claims")
+        made = replace_fixtures(session, self.provider, common)
+        # What the mapping has learned may end a day, or open it again.
+        session.execute(
+            """
+            UPDATE fixture_days SET in_progress = NOT in_progress
+            WHERE date IN (SELECT date FROM arrived) AND in_progress <> (
+                date IN (SELECT date FROM claims WHERE status = ANY($open_statuses::VARCHAR[]))
             )
-            made = replace_fixtures(connection, self.provider, common)
-            # What the mapping has learned may end a day, or open it again.
-            connection.execute(
-                """
-                UPDATE fixture_days SET in_progress = NOT in_progress
-                WHERE date IN (SELECT date FROM arrived)
-                    AND in_progress <> (date IN (SELECT date FROM claims WHERE list_contains($open_statuses, status)))
-                """,
-                {"open_statuses": list(OPEN_STATUSES)},
-            )
-            states = {state.day: state for state in read_states(connection, list(made))}
-            described = self._describe(connection, made, states, count_rows(connection)["fixtures"])
-        return list(described.values())
+            """,
+            {"open_statuses": list(OPEN_STATUSES)},
+        )
+        states = {state.day: state for state in read_states(session, list(made))}
+        return self._describe(session, made, states)
 
     def _describe(
-        self,
-        connection: duckdb.DuckDBPyConnection,
-        made: Mapping[date, tuple[str, int]],
-        states: Mapping[date, DayState],
-        total: int,
-    ) -> dict[date, DayFixtures]:
-        """Return what days have in `fixtures` now; `made` is what `replace_fixtures` gives, `total` all rows there."""
+        self, session: WritingSession, made: Mapping[date, tuple[str, int]], states: Mapping[date, DayState]
+    ) -> list[DayFixtures]:
+        """Return what days have in `fixtures` now, in order; `made` is what `replace_fixtures` gives."""
         days = sorted(made)
         if not days:
-            return {}
-        first = read_first_fixtures(connection, days, self.zone)
-        competitions = count_by_competition(connection, days)
-        return {
-            day: DayFixtures(
-                states[day],
-                *made[day],
-                total=total,
-                first=first.get(day, ()),
-                competitions=competitions.get(day, ()),
-            )
+            return []
+        first = read_first_fixtures(session, days, self.zone)
+        competitions = count_by_competition(session, days)
+        return [
+            DayFixtures(states[day], *made[day], first=first.get(day, ()), competitions=competitions.get(day, ()))
             for day in days
-        }
+        ]
 
-    def _replace_days(
+    def _take_apart(
         self,
-        connection: duckdb.DuckDBPyConnection,
+        memory: duckdb.DuckDBPyConnection,
         loaded: Sequence[DayLoaded],
         asked: Mapping[date, datetime],
-        common: Mapping[str, object],
-    ) -> dict[date, str]:
-        """Replace the days' rows in `fixture_days`, leave them in the table `arrived`; return hashes of the answers."""
+        now: datetime,
+    ) -> None:
+        """Make the tables `arrived`, of the days' answers, and `claims`, of the events that the days own by these."""
         bounds = [day_bounds(outcome.day, self.zone) for outcome in loaded]
-        days = [outcome.day for outcome in loaded]
-        created = dict(
-            connection.execute(
-                "SELECT date, created_at FROM fixture_days WHERE date IN (SELECT unnest($days))", {"days": days}
-            ).fetchall()
-        )
         # The bodies are large: no join, sort or group may carry them.
-        connection.execute(
+        memory.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE arrived AS
             SELECT * EXCLUDE (body), {extract_list(self.provider)} AS data FROM (
                 SELECT
                     unnest($ids) AS data_id, unnest($days) AS date, unnest($bodies) AS body,
                     unnest($counts)::INTEGER AS count, unnest($in_progress) AS in_progress,
-                    unnest($created) AS created_at, unnest($asked) AS fetched_at,
+                    NULL::TIMESTAMPTZ AS created_at, unnest($asked) AS fetched_at,
                     unnest($starts) AS starts, unnest($ends) AS ends
             )
             """,
             {
-                "ids": [_format_id(day) for day in days],
-                "days": days,
+                "ids": [_format_id(outcome.day) for outcome in loaded],
+                "days": [outcome.day for outcome in loaded],
                 "bodies": [outcome.body for outcome in loaded],
                 "counts": [outcome.events for outcome in loaded],
                 "in_progress": [outcome.in_progress for outcome in loaded],
-                "created": [created.get(day, common["now"]) for day in days],
-                "asked": [asked[day] for day in days],
+                "asked": [asked[outcome.day] for outcome in loaded],
                 "starts": [starts for starts, _ in bounds],
                 "ends": [ends for _, ends in bounds],
             },
         )
-        # A day that was asked for again since, and failed, is still failing.
-        connection.execute(
-            """
-            DELETE FROM fixture_errors
-            WHERE data_id IN (
-                SELECT data_id
-                FROM arrived JOIN (SELECT data_id, fetched_at AS failed_at FROM fixture_errors) USING (data_id)
-                WHERE failed_at <= fetched_at OR failed_at > $now
-            )
-            """,
-            {"now": common["now"]},
+        make_claims(memory, self.provider, "arrived", now)
+
+
+def _leave_out(session: WritingSession, stale: Collection[date]) -> None:
+    """Delete stale days from what has arrived."""
+    if stale:
+        for table in ("arrived", "claims"):
+            session.execute(f"DELETE FROM {table} WHERE date = ANY($stale::DATE[])", {"stale": list(stale)})
+
+
+def _replace_days(session: WritingSession, common: Mapping[str, object]) -> dict[date, str]:
+    """Put the days in the table `arrived` into `fixture_days`, in place of their rows; return hashes of the answers."""
+    # A day that was asked for again since, and failed, is still failing.
+    session.execute(
+        """
+        DELETE FROM fixture_errors
+        WHERE data_id IN (
+            SELECT data_id
+            FROM (SELECT data_id, fetched_at FROM arrived) AS loaded
+            JOIN (SELECT data_id, fetched_at AS failed_at FROM fixture_errors) AS failed USING (data_id)
+            WHERE failed_at <= fetched_at OR failed_at > $now
         )
-        connection.execute("DELETE FROM fixture_days WHERE data_id IN (SELECT data_id FROM arrived)")
-        connection.execute(
-            """
-            INSERT INTO fixture_days (
-                data_id, date, data, count, in_progress, created_at, updated_at, provider, fetched_at
-            )
-            SELECT data_id, date, data, count, in_progress, created_at, $now, $provider, fetched_at FROM arrived
-            """,
-            {"now": common["now"], "provider": common["provider"]},
+        """,
+        {"now": common["now"]},
+    )
+    session.execute(
+        """
+        UPDATE arrived SET created_at = known.created_at
+        FROM (SELECT data_id, created_at FROM fixture_days) AS known
+        WHERE known.data_id = arrived.data_id
+        """
+    )
+    session.execute("DELETE FROM fixture_days WHERE data_id IN (SELECT data_id FROM arrived)")
+    session.execute(
+        """
+        INSERT INTO fixture_days (
+            data_id, date, data, count, in_progress, created_at, updated_at, provider, fetched_at
         )
-        versions = connection.execute("SELECT date, hash(data::VARCHAR) FROM arrived").fetchall()
-        return {day: f"{version:x}" for day, version in versions}
+        SELECT data_id, date, data, count, in_progress, coalesce(created_at, $now), $now, $provider, fetched_at
+        FROM arrived
+        """,
+        {"now": common["now"], "provider": common["provider"]},
+    )
+    versions = session.memory.execute("SELECT date, hash(data::VARCHAR) FROM arrived").fetchall()
+    return {day: f"{version:x}" for day, version in versions}
 
 
 def _find_stale(
-    connection: duckdb.DuckDBPyConnection, outcomes: Sequence[Outcome], asked: Mapping[date, datetime], now: datetime
+    session: WritingSession, outcomes: Sequence[Outcome], asked: Mapping[date, datetime], now: datetime
 ) -> set[date]:
     """Return the days whose outcome is older than what is stored of them: than an answer, or a failure than another."""
-    rows = connection.execute(
+    rows = session.execute(
         """
         SELECT date, fixture_days.fetched_at, fixture_errors.fetched_at
-        FROM (SELECT date, fetched_at FROM fixture_days WHERE date IN (SELECT unnest($days))) AS fixture_days
+        FROM (SELECT date, fetched_at FROM fixture_days WHERE date = ANY($days::DATE[])) AS fixture_days
         FULL JOIN (
-            SELECT date, fetched_at FROM fixture_errors WHERE date IN (SELECT unnest($days))
+            SELECT date, fetched_at FROM fixture_errors WHERE date = ANY($days::DATE[])
         ) AS fixture_errors USING (date)
         """,
         {"days": list(asked)},
@@ -288,21 +324,22 @@ def _find_stale(
 
 
 def _upsert_errors(
-    connection: duckdb.DuckDBPyConnection,
+    session: WritingSession,
     failed: Sequence[DayFailed],
     asked: Mapping[date, datetime],
     common: Mapping[str, object],
 ) -> None:
-    connection.execute(
+    session.execute(
         """
         INSERT INTO fixture_errors (
             data_id, date, data, count, in_progress, created_at, updated_at, provider,
             error_type, error_message, http_status, attempts, retry_at, fetched_at
         )
         SELECT
-            unnest($ids), unnest($days), decode(unnest($bodies::BLOB[]))::JSON, unnest($counts), false, $now, $now,
-            $provider, unnest($types), unnest($messages), unnest($statuses::INTEGER[]), unnest($attempts),
-            unnest($retry_at::TIMESTAMPTZ[]), unnest($asked)
+            unnest($ids::VARCHAR[]), unnest($days::DATE[]), unnest($bodies::VARCHAR[])::JSON,
+            unnest($counts::INTEGER[]), false, $now, $now, $provider,
+            unnest($types::VARCHAR[]), unnest($messages::VARCHAR[]), unnest($statuses::INTEGER[]),
+            unnest($attempts::INTEGER[]), unnest($retry_at::TIMESTAMPTZ[]), unnest($asked::TIMESTAMPTZ[])
         ON CONFLICT (data_id) DO UPDATE SET
             data = excluded.data, count = excluded.count, updated_at = excluded.updated_at,
             provider = excluded.provider, error_type = excluded.error_type,
@@ -315,7 +352,7 @@ def _upsert_errors(
             "provider": common["provider"],
             "ids": [_format_id(outcome.day) for outcome in failed],
             "days": [outcome.day for outcome in failed],
-            "bodies": [outcome.body for outcome in failed],
+            "bodies": [outcome.body.decode() if outcome.body else None for outcome in failed],
             "counts": [outcome.events for outcome in failed],
             "types": [str(outcome.error_type) for outcome in failed],
             "messages": [outcome.message for outcome in failed],
@@ -328,22 +365,22 @@ def _upsert_errors(
 
 
 def _log(
-    connection: duckdb.DuckDBPyConnection,
+    session: WritingSession,
     outcomes: Sequence[Outcome],
     stale: Collection[date],
     common: Mapping[str, object],
 ) -> None:
     failures = [outcome if isinstance(outcome, DayFailed) else None for outcome in outcomes]
-    connection.execute(
+    session.execute(
         """
         INSERT INTO load_log (
             data_id, date, "at", outcome, error_type, error_message, http_status, count, bytes, elapsed_ms,
             provider, run_id
         )
         SELECT
-            unnest($ids), unnest($days), $now, unnest($outcomes), unnest($types::VARCHAR[]),
-            unnest($messages::VARCHAR[]), unnest($statuses::INTEGER[]), unnest($counts), unnest($sizes),
-            unnest($elapsed), $provider, $run_id
+            unnest($ids::VARCHAR[]), unnest($days::DATE[]), $now, unnest($outcomes::VARCHAR[]),
+            unnest($types::VARCHAR[]), unnest($messages::VARCHAR[]), unnest($statuses::INTEGER[]),
+            unnest($counts::INTEGER[]), unnest($sizes::BIGINT[]), unnest($elapsed::BIGINT[]), $provider, $run_id
         """,
         {
             **common,

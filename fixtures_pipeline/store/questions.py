@@ -10,17 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
-import duckdb
-
 from fixtures_pipeline.days import day_bounds
 from fixtures_pipeline.errors import StoreError
 from fixtures_pipeline.outcome import DayState, OpenError
 from fixtures_pipeline.providers.mapping import OPEN_STATUSES, select_stored
 from fixtures_pipeline.providers.provider import Provider
-from fixtures_pipeline.store.connection import connect, fetch_records
-from fixtures_pipeline.store.database import FileDatabase, define_words
+from fixtures_pipeline.store.connection import connect
 from fixtures_pipeline.store.ownership import EVENTS_HASH
 from fixtures_pipeline.store.rules import Rule
+from fixtures_pipeline.store.session import Database, Session, fetch_records
 from fixtures_pipeline.store.tables import COLUMNS
 
 if TYPE_CHECKING:
@@ -49,15 +47,18 @@ _PANDAS_TYPES = {"INTEGER": "Int32", "BIGINT": "Int64"}
 class Store(Protocol):
     """What a question needs to know of a store."""
 
-    database: FileDatabase
     provider: Provider
     zone: ZoneInfo
+
+    @property
+    def database(self) -> Database:
+        """Where its tables are."""
 
 
 # Within a session
 
 
-def read_states(connection: duckdb.DuckDBPyConnection, days: Sequence[date] | None) -> list[DayState]:
+def read_states(session: Session, days: Sequence[date] | None) -> list[DayState]:
     """Return what the database holds for each of `days` that it knows (None: for all), in order."""
     return [
         DayState(
@@ -79,7 +80,7 @@ def read_states(connection: duckdb.DuckDBPyConnection, days: Sequence[date] | No
             if row["error_type"] is not None
             else None,
         )
-        for row in fetch_records(connection.execute(_STATES, {"days": None if days is None else list(days)}))
+        for row in fetch_records(session.execute(_STATES, {"days": None if days is None else list(days)}))
     ]
 
 
@@ -100,14 +101,16 @@ _STATES = """
         fixture_errors.retry_at
     FROM (
         SELECT date, count, in_progress, updated_at FROM fixture_days
-        WHERE $days IS NULL OR date IN (SELECT unnest($days))
+        WHERE $days::DATE[] IS NULL OR date = ANY($days::DATE[])
     ) AS fixture_days
     FULL JOIN (
-        SELECT * EXCLUDE (data) FROM fixture_errors WHERE $days IS NULL OR date IN (SELECT unnest($days))
+        SELECT date, error_type, error_message, http_status, attempts, count, created_at, updated_at, retry_at
+        FROM fixture_errors
+        WHERE $days::DATE[] IS NULL OR date = ANY($days::DATE[])
     ) AS fixture_errors USING (date)
     LEFT JOIN (
         SELECT date, count(*) AS fixtures FROM fixtures
-        WHERE $days IS NULL OR date IN (SELECT unnest($days))
+        WHERE $days::DATE[] IS NULL OR date = ANY($days::DATE[])
         GROUP BY date
     ) AS own USING (date)
     ORDER BY date
@@ -130,10 +133,10 @@ def bind_days(days: Sequence[date], zone: ZoneInfo) -> dict[str, Any]:
 
 
 def read_first_fixtures(
-    connection: duckdb.DuckDBPyConnection, days: Sequence[date], zone: ZoneInfo
+    session: Session, days: Sequence[date], zone: ZoneInfo
 ) -> dict[date, list[dict[str, str | None]]]:
     """Return the first fixtures of each of `days` by kickoff, as people read them: times are in `zone`."""
-    rows = fetch_records(connection.execute(_FIRST_FIXTURES, {"days": list(days), "most": FIXTURES_SHOWN}))
+    rows = fetch_records(session.execute(_FIRST_FIXTURES, {"days": list(days), "most": FIXTURES_SHOWN}))
     found: dict[date, list[dict[str, str | None]]] = {}
     for row in rows:
         day, kickoff = row.pop("date"), row.pop("kickoff")
@@ -153,25 +156,28 @@ _FIRST_FIXTURES = """
         away_team AS away, status
     FROM (
         SELECT *, row_number() OVER (PARTITION BY date ORDER BY kickoff NULLS LAST, event_id) AS place
-        FROM fixtures WHERE date IN (SELECT unnest($days))
-    )
+        FROM fixtures WHERE date = ANY($days::DATE[])
+    ) AS ranked
     WHERE place <= $most
     ORDER BY date, place
 """
 
 
-def count_by_competition(
-    connection: duckdb.DuckDBPyConnection, days: Sequence[date]
-) -> dict[date, list[dict[str, str | int | None]]]:
+def count_by_competition(session: Session, days: Sequence[date]) -> dict[date, list[dict[str, str | int | None]]]:
     """Return the competitions of each of `days` with the number of their fixtures, the largest first."""
     rows = fetch_records(
-        connection.execute(
+        session.execute(
             """
-            SELECT date, country, competition, count(*) AS fixtures
-            FROM fixtures WHERE date IN (SELECT unnest($days))
-            GROUP BY date, country, competition
-            QUALIFY row_number() OVER (PARTITION BY date ORDER BY count(*) DESC, country, competition) <= $most
-            ORDER BY date, fixtures DESC, country, competition
+            SELECT date, country, competition, fixtures
+            FROM (
+                SELECT date, country, competition, count(*) AS fixtures, row_number() OVER (
+                    PARTITION BY date ORDER BY count(*) DESC, country COLLATE "C", competition COLLATE "C"
+                ) AS place
+                FROM fixtures WHERE date = ANY($days::DATE[])
+                GROUP BY date, country, competition
+            ) AS ranked
+            WHERE place <= $most
+            ORDER BY date, place
             """,
             {"days": list(days), "most": COMPETITIONS_SHOWN},
         )
@@ -182,10 +188,10 @@ def count_by_competition(
     return found
 
 
-def count_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+def count_rows(session: Session) -> dict[str, int]:
     """Return the rows of each of the three tables of days."""
     [rows] = fetch_records(
-        connection.execute(
+        session.execute(
             """
             SELECT
                 (SELECT count(*) FROM fixture_days) AS fixture_days,
@@ -204,8 +210,8 @@ def count_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 def find_states(store: Store, days: Sequence[date] | None) -> list[DayState]:
     """Return what the store holds for each of `days` that it knows (None: for all), in order."""
-    with store.database.reading() as connection:
-        return read_states(connection, days)
+    with store.database.reading() as session:
+        return read_states(session, days)
 
 
 def list_asked_days(store: Store) -> list[date]:
@@ -242,12 +248,12 @@ def list_days_in_progress(store: Store, first: date, last: date, soon: datetime)
         store,
         """
         SELECT date, retry_at
-        FROM (SELECT date, in_progress FROM fixture_days)
-        LEFT JOIN (SELECT date, retry_at FROM fixture_errors) USING (date)
+        FROM (SELECT date, in_progress FROM fixture_days) AS days
+        LEFT JOIN (SELECT date, retry_at FROM fixture_errors) AS errors USING (date)
         WHERE in_progress AND date BETWEEN $first AND $last
             AND date IN (
                 SELECT date FROM fixtures
-                WHERE list_contains($open_statuses, status)
+                WHERE status = ANY($open_statuses::VARCHAR[])
                     AND (kickoff IS NULL OR kickoff < $soon)
             )
         ORDER BY date
@@ -268,17 +274,17 @@ def summarize_days(store: Store) -> list[dict[str, Any]]:
         store,
         """
         SELECT
-            date AS day, if(data_id IS NULL, NULL, coalesce(events, 0)) AS events, coalesce(open, 0) AS open,
-            coalesce(in_progress, false) AS in_progress, error_type, error_message, attempts
-        FROM (SELECT date, data_id, in_progress FROM fixture_days)
-        FULL JOIN (SELECT date, error_type, error_message, attempts FROM fixture_errors) USING (date)
+            date AS day, CASE WHEN data_id IS NOT NULL THEN coalesce(events, 0) END AS events,
+            coalesce(open, 0) AS open, coalesce(in_progress, false) AS in_progress, error_type, error_message, attempts
+        FROM (SELECT date, data_id, in_progress FROM fixture_days) AS days
+        FULL JOIN (SELECT date, error_type, error_message, attempts FROM fixture_errors) AS errors USING (date)
         LEFT JOIN (
             SELECT
                 date, count(*) AS events,
-                count(*) FILTER (list_contains($open_statuses, status)) AS open
+                count(*) FILTER (WHERE status = ANY($open_statuses::VARCHAR[])) AS open
             FROM fixtures
             GROUP BY date
-        ) USING (date)
+        ) AS own USING (date)
         ORDER BY date
         """,
         {"open_statuses": list(OPEN_STATUSES)},
@@ -296,26 +302,28 @@ def find_offending_rows(
         days: The days that they are asked about; None for all days.
         now: This moment.
     """
-    with store.database.reading() as connection:
+    with store.database.reading() as session:
         for rule in rules:
             listed = None if days is None else list(days)
             if rule.reads_answers:
                 # To read all answers takes seconds per year.
-                listed = _find_suspects(connection) if listed is None else listed
-                _list_answers(connection, store, listed)
+                listed = _find_suspects(session) if listed is None else listed
+                _list_answers(session, store, listed)
             given = {"days": listed, "now": now, "most_events": store.provider.plan.most_events}
             used = {name: value for name, value in given.items() if f"${name}" in rule.query}
-            yield fetch_records(connection.execute(rule.query, used))
+            yield fetch_records(session.execute(rule.query, used))
 
 
-def _find_suspects(connection: duckdb.DuckDBPyConnection) -> list[date]:
+def _find_suspects(session: Session) -> list[date]:
     """Return the days that have other events than were hashed when they were loaded, or were not hashed at all."""
-    suspects = connection.execute(
+    suspects = session.execute(
         f"""
         SELECT date
         FROM (SELECT date, events_hash FROM fixture_days) AS days FULL JOIN (
             SELECT date, {EVENTS_HASH} AS events_hash
-            FROM (SELECT date, event_id FROM fixtures UNION ALL SELECT date, event_id FROM superseded_fixtures)
+            FROM (
+                SELECT date, event_id FROM fixtures UNION ALL SELECT date, event_id FROM superseded_fixtures
+            ) AS stored
             GROUP BY date
         ) AS events USING (date)
         WHERE days.events_hash IS DISTINCT FROM coalesce(events.events_hash, md5('')) OR days.events_hash IS NULL
@@ -324,31 +332,32 @@ def _find_suspects(connection: duckdb.DuckDBPyConnection) -> list[date]:
     return [day for (day,) in suspects.fetchall()]
 
 
-def _list_answers(connection: duckdb.DuckDBPyConnection, store: Store, days: list[date]) -> None:
+def _list_answers(session: Session, store: Store, days: list[date]) -> None:
     """Make the table `listed_fixtures`: `date` and `event_id` of what stored answers list for their own day."""
-    define_words(connection)
-    connection.execute("CREATE OR REPLACE TEMP TABLE listed_fixtures (date DATE, event_id BIGINT)")
+    session.memory.execute("CREATE OR REPLACE TEMP TABLE listed_fixtures (date DATE, event_id BIGINT)")
     insert = f"""
         INSERT INTO listed_fixtures
         SELECT date, event_id FROM ({select_stored(store.provider, ("event_id", "kickoff"), STORED_DAYS)})
         WHERE own
     """
     # The log knows the sizes: to measure an answer is to read it.
-    stored = connection.execute(
+    stored = session.execute(
         """
         SELECT date, max(bytes) AS bytes
         FROM fixture_days LEFT JOIN load_log USING (date)
-        WHERE list_contains($days::DATE[], date)
+        WHERE date = ANY($days::DATE[])
         GROUP BY date
         ORDER BY date
         """,
         {"days": days},
     ).fetchall()
-    for listed in _divide(stored):
-        connection.execute(insert, bind_days(listed, store.zone))
+    for listed in divide_days(stored):
+        session.fetch_answers(listed)
+        session.memory.execute(insert, bind_days(listed, store.zone))
+    session.stage("listed_fixtures")
 
 
-def _divide(stored: Sequence[tuple[date, int | None]]) -> Iterator[list[date]]:
+def divide_days(stored: Sequence[tuple[date, int | None]]) -> Iterator[list[date]]:
     """Yield days whose answers may be read at once, given the size of each."""
     listed: list[date] = []
     room = _BYTES_AT_ONCE
@@ -378,11 +387,15 @@ def read_table(store: Store, table: str) -> "pandas.DataFrame":
     if table not in COLUMNS:
         raise ValueError(f"There is no table {table!r}, only {', '.join(COLUMNS)}.")
     times = [column.name for column in COLUMNS[table] if column.type == "TIMESTAMPTZ"]
-    # As times without a zone: pandas 3.1 warns on the way otherwise.
-    in_utc = ", ".join(f"timezone('UTC', {_WITHIN_YEARS.format(name)}) AS \"{name}\"" for name in times)
-    columns = f"* REPLACE ({in_utc})" if times else "*"
-    with store.database.reading() as connection:
-        frame: pandas.DataFrame = connection.execute(f"SELECT {columns} FROM {table}").df()
+    columns = ", ".join(
+        # As times without a zone: pandas 3.1 warns on the way otherwise.
+        f"timezone('UTC', {_WITHIN_YEARS.format(column.name)}) AS \"{column.name}\""
+        if column.type == "TIMESTAMPTZ"
+        else f'"{column.name}"'
+        for column in COLUMNS[table]
+    )
+    with store.database.reading() as session:
+        frame = session.fetch_frame(f"SELECT {columns} FROM {table}")
     for name in times:
         frame[name] = frame[name].dt.tz_localize("UTC").dt.tz_convert(store.zone)
     return frame.astype(
@@ -402,5 +415,5 @@ def knows_run(path: Path, run_id: str) -> bool:
 
 
 def _ask(store: Store, query: str, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-    with store.database.reading() as connection:
-        return fetch_records(connection.execute(query, parameters or {}))
+    with store.database.reading() as session:
+        return fetch_records(session.execute(query, parameters or {}))

@@ -74,14 +74,14 @@ RULES = (
         remedy="Something other than this project has written to the tables: load the days listed here again.",
         query="""
             WITH kept AS (
-                SELECT date, event_id FROM fixtures WHERE $days IS NULL OR list_contains($days, date)
+                SELECT date, event_id FROM fixtures WHERE $days::DATE[] IS NULL OR date = ANY($days::DATE[])
                 UNION ALL
-                SELECT date, event_id FROM superseded_fixtures WHERE $days IS NULL OR list_contains($days, date)
+                SELECT date, event_id FROM superseded_fixtures WHERE $days::DATE[] IS NULL OR date = ANY($days::DATE[])
             )
             SELECT
                 date AS day,
-                count(*) FILTER (kept.event_id IS NULL) AS missing,
-                count(*) FILTER (listed.event_id IS NULL) AS surplus
+                count(*) FILTER (WHERE kept.event_id IS NULL) AS missing,
+                count(*) FILTER (WHERE listed.event_id IS NULL) AS surplus
             FROM listed_fixtures AS listed FULL JOIN kept USING (date, event_id)
             WHERE listed.event_id IS NULL OR kept.event_id IS NULL
             GROUP BY date
@@ -99,7 +99,7 @@ RULES = (
             SELECT date AS day, event_id, home_team, away_team, competition, status_detail
             FROM fixtures
             WHERE status = 'finished' AND (home_score IS NULL OR away_score IS NULL)
-                AND ($days IS NULL OR list_contains($days, date))
+                AND ($days::DATE[] IS NULL OR date = ANY($days::DATE[]))
             ORDER BY date DESC, event_id
         """,
     ),
@@ -113,7 +113,7 @@ RULES = (
         query="""
             SELECT date AS day, event_id, home_team, away_team, kickoff, status, status_detail
             FROM fixtures
-            WHERE status IN ('scheduled', 'live') AND kickoff < $now - INTERVAL 6 HOUR
+            WHERE status IN ('scheduled', 'live') AND kickoff < $now::TIMESTAMPTZ - INTERVAL '6 hours'
             ORDER BY kickoff, event_id
         """,
     ),
@@ -129,9 +129,9 @@ RULES = (
             WITH corrected AS (
                 SELECT event_id, changed_at, field, before, after
                 FROM fixture_changes
-                WHERE changed_at > $now - INTERVAL 7 DAY AND before IS NOT NULL
+                WHERE changed_at > $now::TIMESTAMPTZ - INTERVAL '7 days' AND before IS NOT NULL
                     AND field IN ('home_score', 'away_score', 'home_penalties', 'away_penalties', 'winner')
-                    AND changed_at IN (SELECT "at" FROM load_log WHERE "at" > $now - INTERVAL 7 DAY)
+                    AND changed_at IN (SELECT "at" FROM load_log WHERE "at" > $now::TIMESTAMPTZ - INTERVAL '7 days')
             ),
             statuses AS (
                 SELECT event_id, changed_at, before, after, row_number() OVER (
@@ -147,17 +147,20 @@ RULES = (
                     SELECT event_id, changed_at FROM statuses WHERE after IN ('finished', 'awarded')
                     UNION ALL
                     SELECT event_id, created_at
-                    FROM fixtures LEFT JOIN (FROM statuses WHERE place = 1) AS first USING (event_id)
-                    WHERE coalesce(first.before, status) IN ('finished', 'awarded')
-                )
+                    FROM fixtures LEFT JOIN (
+                        SELECT event_id, before FROM statuses WHERE place = 1
+                    ) AS earliest USING (event_id)
+                    WHERE event_id IN (SELECT event_id FROM corrected)
+                        AND coalesce(earliest.before, status) IN ('finished', 'awarded')
+                ) AS ended
                 GROUP BY event_id
             )
             SELECT
                 date AS day, event_id, home_team, away_team, competition, field, before, after, changed_at, ended
             FROM corrected JOIN ends USING (event_id) JOIN fixtures USING (event_id)
-            WHERE status IN ('finished', 'awarded') AND changed_at > ended + INTERVAL 1 HOUR
+            WHERE status IN ('finished', 'awarded') AND changed_at > ended + INTERVAL '1 hour'
                 AND NOT EXISTS (
-                    FROM fixture_changes AS gone
+                    SELECT 1 FROM fixture_changes AS gone
                     WHERE gone.event_id = corrected.event_id AND gone.changed_at = corrected.changed_at
                         AND gone.field = 'date' AND gone.after IS NULL
                 )
@@ -175,11 +178,11 @@ RULES = (
             missing AS (
                 SELECT expected.day::DATE AS day
                 FROM (SELECT min(date) AS first, max(date) AS last FROM fixture_days) AS bounds,
-                    generate_series(bounds.first, bounds.last, INTERVAL 1 DAY) AS expected (day)
+                    generate_series(bounds.first, bounds.last, INTERVAL '1 day') AS expected (day)
                 WHERE expected.day::DATE NOT IN (SELECT date FROM known)
             )
-            SELECT '[' || min(day) || '...' || max(day) || ']' AS partitions, count(*) AS days
-            FROM (SELECT day, day - row_number() OVER (ORDER BY day)::INTEGER AS stretch FROM missing)
+            SELECT '[' || min(day)::VARCHAR || '...' || max(day)::VARCHAR || ']' AS partitions, count(*) AS days
+            FROM (SELECT day, day - row_number() OVER (ORDER BY day)::INTEGER AS stretch FROM missing) AS stretches
             GROUP BY stretch
             ORDER BY min(day)
         """,
@@ -194,20 +197,17 @@ RULES = (
         query="""
             WITH usual AS (
                 SELECT
-                    date, count,
-                    median(count) OVER (
-                        PARTITION BY isodow(date) ORDER BY date
-                        RANGE BETWEEN INTERVAL 56 DAY PRECEDING AND INTERVAL 56 DAY FOLLOWING
-                    ) AS usual,
-                    count(*) OVER (
-                        PARTITION BY isodow(date) ORDER BY date
-                        RANGE BETWEEN INTERVAL 56 DAY PRECEDING AND INTERVAL 56 DAY FOLLOWING
-                    ) AS compared
-                FROM fixture_days
+                    one.date, one.count, count(*) AS compared,
+                    percentile_cont(0.5) WITHIN GROUP (ORDER BY other.count) AS usual
+                FROM fixture_days AS one JOIN fixture_days AS other
+                    ON extract(isodow FROM other.date) = extract(isodow FROM one.date)
+                    AND other.date BETWEEN one.date - 56 AND one.date + 56
+                WHERE $days::DATE[] IS NULL OR one.date = ANY($days::DATE[])
+                GROUP BY one.data_id, one.date, one.count
             )
             SELECT date AS day, count AS events, usual
             FROM usual
-            WHERE compared >= 5 AND count < usual / 2 AND ($days IS NULL OR list_contains($days, date))
+            WHERE compared >= 5 AND count < usual / 2
             ORDER BY date DESC
         """,
     ),
@@ -220,7 +220,7 @@ RULES = (
         query="""
             SELECT date AS day, count AS events, $most_events::INTEGER AS most
             FROM fixture_days
-            WHERE count >= $most_events AND ($days IS NULL OR list_contains($days, date))
+            WHERE count >= $most_events::INTEGER AND ($days::DATE[] IS NULL OR date = ANY($days::DATE[]))
             ORDER BY date DESC
         """,
     ),

@@ -55,7 +55,7 @@ CREATE TABLE fixtures (
 
 -- Rows of fixtures whose event a later load of another day has taken over. They come back when that day is loaded
 -- again and no longer lists the event.
-CREATE TABLE superseded_fixtures AS FROM fixtures;
+CREATE TABLE superseded_fixtures AS SELECT * FROM fixtures WHERE false;
 
 CREATE TABLE load_log (
     data_id VARCHAR NOT NULL,

@@ -53,18 +53,32 @@ FROM results WHERE away_team_id IS NOT NULL OR away_team IS NOT NULL;
 
 -- By ids where there are any: names are not unique, and may change within a season.
 CREATE VIEW standings AS
-WITH totals AS (
+WITH named AS (
     SELECT
-        country, competition_id, arg_max(competition, (date, event_id)) AS competition, season,
-        team_id, arg_max(team, (date, event_id)) AS team,
-        count(*)::INTEGER AS played,
-        count(*) FILTER (result = 'W')::INTEGER AS won,
-        count(*) FILTER (result = 'D')::INTEGER AS drawn,
-        count(*) FILTER (result = 'L')::INTEGER AS lost,
-        coalesce(sum(goals_for), 0)::INTEGER AS goals_for,
-        coalesce(sum(goals_against), 0)::INTEGER AS goals_against
+        country, competition_id, competition, season, team_id, team,
+        max(ARRAY[date - DATE '1970-01-01', event_id]) AS latest,
+        count(*) AS played,
+        count(*) FILTER (WHERE result = 'W') AS won,
+        count(*) FILTER (WHERE result = 'D') AS drawn,
+        count(*) FILTER (WHERE result = 'L') AS lost,
+        sum(goals_for) AS goals_for,
+        sum(goals_against) AS goals_against
     FROM team_matches
     WHERE result IS NOT NULL
+    GROUP BY country, competition_id, competition, season, team_id, team
+),
+totals AS (
+    SELECT
+        country, competition_id, season, team_id,
+        (array_agg(competition ORDER BY latest DESC) FILTER (WHERE competition IS NOT NULL))[1] AS competition,
+        (array_agg(team ORDER BY latest DESC) FILTER (WHERE team IS NOT NULL))[1] AS team,
+        sum(played)::INTEGER AS played,
+        sum(won)::INTEGER AS won,
+        sum(drawn)::INTEGER AS drawn,
+        sum(lost)::INTEGER AS lost,
+        coalesce(sum(goals_for), 0)::INTEGER AS goals_for,
+        coalesce(sum(goals_against), 0)::INTEGER AS goals_against
+    FROM named
     GROUP BY
         country, competition_id, CASE WHEN competition_id IS NULL THEN competition END, season,
         team_id, CASE WHEN team_id IS NULL THEN team END
@@ -76,7 +90,7 @@ SELECT
     country, competition_id, competition, season,
     row_number() OVER (
         PARTITION BY country, competition_id, CASE WHEN competition_id IS NULL THEN competition END, season
-        ORDER BY points DESC, difference DESC, goals_for DESC, team, team_id
+        ORDER BY points DESC, difference DESC, goals_for DESC, team COLLATE "C", team_id
     )::INTEGER AS place,
     team_id, team, played, won, drawn, lost, goals_for, goals_against, difference, points
 FROM ranked;
