@@ -79,7 +79,7 @@ class Fetcher:
         concurrency: int = 8,
         requests_per_second: float | None = None,
         requests_per_day: int | None = None,
-        requests_file: Path | None = None,
+        counted_in: Path | str | None = None,
         patience: float = 60,
         least_events: int = 2,
         warn: Callable[[str], None] = _log.warning,
@@ -96,14 +96,15 @@ class Fetcher:
             concurrency: Days under way at once.
             requests_per_second: Requests begun per second at most; the provider's own figure if None.
             requests_per_day: Requests within 24 hours at most; the provider's own figure if None.
-            requests_file: Where requests are counted, across runs; without it, only this run's count.
-            patience: Seconds to wait while another process holds `requests_file`.
+            counted_in: Where requests are counted, across runs: a file, or what libpq connects by. Without it,
+                only this run's count.
+            patience: Seconds to wait while another process holds that.
             least_events: Events that a day needs to count as loaded, if it is asked for by day.
             warn: Takes a sentence about what was odd though nothing failed; called by whoever iterates `fetch`.
             limits: Times, sizes and counts.
 
         Raises:
-            StoreError: `requests_file` cannot be used; later, `fetch` may raise it as well.
+            StoreError: `counted_in` cannot be used; later, `fetch` may raise it as well.
         """
         self._provider = provider
         self._base_url = base_url
@@ -116,7 +117,7 @@ class Fetcher:
         self._turns = Turns(
             requests_per_second or provider.plan.requests_per_second,
             requests_per_day or provider.plan.requests_per_day,
-            requests_file,
+            counted_in,
             patience=patience,
         )
         in_path = provider.key_in_path
@@ -173,7 +174,7 @@ class Fetcher:
         memory does not grow with the number of days.
 
         Raises:
-            StoreError: the file where requests are counted cannot be used.
+            StoreError: what requests are counted in cannot be used.
         """
         remaining = iter(days)
         pending: set[Future[Outcome]] = set()

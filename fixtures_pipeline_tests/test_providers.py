@@ -235,7 +235,7 @@ def test_the_default_rates_respect_the_free_plans() -> None:
 
 def test_a_quota_per_day_is_counted_across_runs(api: FaultServer, tmp_path: Path) -> None:
     days = [MONDAY + timedelta(days=n) for n in range(4)]
-    quota = {"requests_per_day": 6, "requests_file": tmp_path / "requests.sqlite"}
+    quota = {"requests_per_day": 6, "counted_in": tmp_path / "requests.sqlite"}
     assert all(isinstance(outcome, DayLoaded) for outcome in fetch("sofascore", api, *days, **quota))
     second = fetch("sofascore", api, *days, **quota)
     refused = [outcome for outcome in second if isinstance(outcome, DayFailed)]

@@ -316,7 +316,7 @@ class TestDaysThatWereNotAskedFor:
         begin = datetime(2025, 4, 1, 12, tzinfo=UTC)
 
         def load(days: list[date]) -> None:
-            options = {"requests_per_day": 4, "requests_file": tmp_path / "requests.sqlite"}
+            options = {"requests_per_day": 4, "counted_in": tmp_path / "requests.sqlite"}
             store.put(fetch(API_FOOTBALL, api, days, **options))
 
         asked: dict[str, str] = {}
