@@ -47,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if asked.command == "load":
             _refuse_days_outside(parser, settings, *asked.days)
             return commands.load(settings, *asked.days)
+        if asked.command == "copy":
+            return commands.copy(*_find_databases(parser, FROM=asked.source, TO=asked.target))
         if asked.command is None:
             return serve.serve(settings, asked.port)
         return {"retry": commands.retry, "status": commands.status}[asked.command](settings)
@@ -70,7 +72,24 @@ def _build_parser() -> argparse.ArgumentParser:
     load.add_argument("days", type=_read_days, help="2025-03-01, or 2025-03-01...2025-03-31, or 2025-03 for a month")
     found.add_parser("retry", help="load all days again that are failing, now")
     found.add_parser("status", help="say what is loaded, what is failing, and how large it is")
+    copy = found.add_parser("copy", help="copy a database into a new one: a file, or one on a Postgres server")
+    copy.add_argument("source", metavar="FROM", help="as in FIXTURES_DB: a path, or postgresql://[user@]host/database")
+    copy.add_argument("target", metavar="TO", help="the same; a file that is not there yet, or an empty database")
     return parser
+
+
+def _find_databases(parser: argparse.ArgumentParser, **named: str) -> list[Settings]:
+    """Return settings like those of the environment, with each of these databases; readers' copies are not made."""
+    databases = []
+    for name, database in named.items():
+        try:
+            databases.append(Settings.load(db=database, snapshot=None))
+        except SettingsError as error:
+            # Without what was named, which may hold a password.
+            parser.error(str(error).replace("FIXTURES_DB", name, 1))
+    if databases[0].database == databases[1].database:
+        parser.error("FROM and TO are the same database")
+    return databases
 
 
 def _read_port(text: str) -> int:

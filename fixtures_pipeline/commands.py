@@ -1,4 +1,4 @@
-"""What a shell or cron asks for: load days, load failed days again, say how things are.
+"""What a shell or cron asks for: load days, load failed days again, say how things are, copy a database.
 
 Each is a function that says what there is to say in a few lines and returns the exit code. Runs are Dagster's, in the
 home that `make run` serves, and carried out in this process: neither a server nor a daemon has to run. What a run says
@@ -19,6 +19,7 @@ from fixtures_pipeline.loading import find_failing_days, open_store
 from fixtures_pipeline.outcome import DayState, OpenError
 from fixtures_pipeline.retries import next_retry
 from fixtures_pipeline.settings import Settings
+from fixtures_pipeline.store.copying import copy_store
 from fixtures_pipeline.store.questions import find_states
 from fixtures_pipeline.text import format_moment
 
@@ -74,21 +75,35 @@ def status(settings: Settings) -> int:
     Raises:
         FixturesError: the database cannot be read.
     """
+    store = open_store(settings)
     try:
-        states = find_states(open_store(settings), None)
+        states = find_states(store, None)
     except StoreMissingError:
         states = []
     home = homes.choose_home(settings)
     errors = {state.day: state.error for state in states if state.error}
     for label, text in [
-        ("Database", f"{settings.database} ({_measure(settings.database)}), {settings.source.title}"),
+        ("Database", f"{store.database.shown} ({_format_size(store.database.measure())}), {settings.source.title}"),
         ("Loaded", _describe_loaded(states)),
         *(("Failing", text) for text in _describe_errors(errors)),
         ("Retries", _describe_retries(list(errors.values()), home)),
-        ("Dagster", f"{home} ({_measure(home)}), served by {homes.find_server(home) or 'nobody'}"),
+        ("Dagster", f"{home} ({_format_size(_measure(home))}), served by {homes.find_server(home) or 'nobody'}"),
     ]:
         _say(f"{label:<10}{text}")
     return EXIT_FAILED_DAYS if errors else EXIT_DONE
+
+
+def copy(source: Settings, target: Settings) -> int:
+    """Copy the database of `source` into that of `target`, which must be new or empty.
+
+    Raises:
+        FixturesError: one of them cannot be used; that of `target` is as it was.
+    """
+    database = open_store(target).database
+    rows = copy_store(open_store(source).database, database)
+    copied = f"{_count(rows['fixture_days'], 'day')} and {_count(rows['fixtures'], 'fixture')}"
+    _say(f"{database.shown}: {copied} copied, every row of every table compared.")
+    return EXIT_DONE
 
 
 def _open_home(settings: Settings) -> Path:
@@ -142,12 +157,16 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _measure(path: Path) -> str:
+def _measure(folder: Path) -> int:
     size = 0
-    for file in path.rglob("*") if path.is_dir() else [path]:
+    for file in folder.rglob("*"):
         # Files come and go while somebody loads days.
         with suppress(OSError):
             size += file.stat().st_size
+    return size
+
+
+def _format_size(size: int) -> str:
     return f"{size / 1e6:,.1f} MB"
 
 
