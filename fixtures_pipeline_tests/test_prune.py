@@ -1,19 +1,23 @@
 """Old runs that are deleted: no state of a day or a check changes, and the room that they took is given back."""
 
+import shutil
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from dagster import AssetCheckKey, AssetKey, DagsterEventType, DagsterInstance
+from dagster._core.storage.event_log import SqlEventLogStorage
 from time_machine import TimeMachineFixture
 
-from fixtures_pipeline.dagster.event_log import EventLog
+from fixtures_pipeline.dagster import prune
 from fixtures_pipeline.dagster.prune import build_pruning, prune_runs
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.rules import RULES
 from fixtures_pipeline_tests.fault_server import FaultServer, good_body
-from fixtures_pipeline_tests.processes import TABLES
+from fixtures_pipeline_tests.pooled_postgres import PooledPostgres, configure_home, find_missing, serve_pooled
+from fixtures_pipeline_tests.processes import ROOT, TABLES
 from fixtures_pipeline_tests.runs import check_alone, failed_partitions, failure_of, materialized, run
 
 BEGINNING = datetime(2025, 3, 1, 6, tzinfo=UTC)
@@ -22,6 +26,30 @@ CHECKS = [
     *(AssetCheckKey(AssetKey(rule.asset), rule.name) for rule in RULES),
 ]
 KEPT = timedelta(days=30)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PooledPostgres]:
+    """Return a Postgres behind PgBouncer."""
+    if missing := find_missing():
+        pytest.skip(missing)
+    with serve_pooled() as served:
+        yield served
+
+
+@pytest.fixture(params=["files", "postgres"])
+def kept(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DagsterInstance]:
+    """Return an instance as `make run` has it, and as many machines share it."""
+    home = tmp_path / "home"
+    home.mkdir()
+    shutil.copy(ROOT / "dagster.yaml", home)
+    if request.param == "postgres":
+        served: PooledPostgres = request.getfixturevalue("server")
+        monkeypatch.setenv("PGPASSFILE", str(served.passwords))
+        configure_home(home, served.pooled)
+    with DagsterInstance.from_config(str(home)) as instance:
+        yield instance
+        instance.wipe()
 
 
 def states(settings: Settings, instance: DagsterInstance) -> dict[Any, Any]:
@@ -45,7 +73,7 @@ def states(settings: Settings, instance: DagsterInstance) -> dict[Any, Any]:
 def count_rows(instance: DagsterInstance) -> dict[str, set[str]]:
     """Return the runs that the index still has something of, by table."""
     log = instance.event_log_storage
-    assert isinstance(log, EventLog)
+    assert isinstance(log, SqlEventLogStorage)
     found = {}
     with log.index_connection() as connection:
         for table in ("event_logs", "asset_check_executions"):
@@ -56,12 +84,12 @@ def count_rows(instance: DagsterInstance) -> dict[str, set[str]]:
 
 def test_a_year_of_ticks_shows_the_same_after_pruning_and_keeps_one_run_per_day(
     settings: Settings,
-    instance_in_files: DagsterInstance,
+    kept: DagsterInstance,
     api: FaultServer,
     time_machine: TimeMachineFixture,
 ) -> None:
     """Two ticks on each of six days of a year; on some days one fails, which recovers at the second tick or not."""
-    instance, days = instance_in_files, 6
+    instance, days = kept, 6
     last = {}
     for number in range(days):
         morning = BEGINNING + timedelta(days=number * 365 // days)
@@ -86,12 +114,12 @@ def test_a_year_of_ticks_shows_the_same_after_pruning_and_keeps_one_run_per_day(
 
 
 @pytest.fixture
-def three_runs(settings: Settings, instance_in_files: DagsterInstance, time_machine: TimeMachineFixture) -> list[str]:
+def three_runs(settings: Settings, kept: DagsterInstance, time_machine: TimeMachineFixture) -> list[str]:
     """Return three runs over the same day, the second 40 days after the first and the third a day after that."""
     found = []
     for days in (0, 40, 41):
         time_machine.move_to(BEGINNING + timedelta(days=days))
-        found.append(run(settings, instance_in_files, BEGINNING.date()).run_id)
+        found.append(run(settings, kept, BEGINNING.date()).run_id)
     return found
 
 
@@ -100,51 +128,54 @@ def traces(instance: DagsterInstance, run_id: str) -> list[str]:
     return [str(path) for path in Path(instance.root_directory).rglob("*") if run_id in str(path)]
 
 
-def test_a_run_is_deleted_with_all_its_files(instance_in_files: DagsterInstance, three_runs: list[str]) -> None:
+def test_a_run_is_deleted_with_all_its_files(kept: DagsterInstance, three_runs: list[str]) -> None:
     first, second, third = three_runs
-    assert traces(instance_in_files, first) != []
-    assert prune_runs(instance_in_files, BEGINNING + timedelta(days=41) - KEPT) == 1
-    assert {one.run_id for one in instance_in_files.get_runs()} == {second, third}, "the second is young"
-    assert traces(instance_in_files, first) == []
-    assert count_rows(instance_in_files) == {
+    assert prune_runs(kept, BEGINNING + timedelta(days=41) - KEPT) == 1
+    assert {one.run_id for one in kept.get_runs()} == {second, third}, "the second is young"
+    assert traces(kept, first) == []
+    assert count_rows(kept) == {
         "event_logs": {second, third},
         "asset_check_executions": {second, third},
     }
-    assert prune_runs(instance_in_files, BEGINNING + timedelta(days=41) - KEPT) == 0
+    assert prune_runs(kept, BEGINNING + timedelta(days=41) - KEPT) == 0
 
 
+@pytest.mark.parametrize("kept", ["files"], indirect=True)
 @pytest.mark.parametrize("step", ["delete_events", "delete_run", "delete_check_results", "compute_logs"])
 def test_what_a_crash_has_left_is_deleted_by_the_next_call(
-    instance_in_files: DagsterInstance, three_runs: list[str], step: str, monkeypatch: pytest.MonkeyPatch
+    kept: DagsterInstance, three_runs: list[str], step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def crash(*_: object, **__: object) -> None:
         raise RuntimeError("crash")
 
-    log = instance_in_files.event_log_storage
+    log = kept.event_log_storage
     target, name = {
-        "delete_run": (instance_in_files, "delete_run"),
-        "compute_logs": (instance_in_files.compute_log_manager, "delete_logs"),
+        "delete_run": (kept, "delete_run"),
+        "delete_check_results": (prune, "delete_check_results"),
+        "compute_logs": (kept.compute_log_manager, "delete_logs"),
     }.get(step, (log, step))
     with monkeypatch.context() as patched, pytest.raises(RuntimeError, match="crash"):
         patched.setattr(target, name, crash)
-        prune_runs(instance_in_files, BEGINNING + timedelta(days=41) - KEPT)
-    assert prune_runs(instance_in_files, BEGINNING + timedelta(days=41) - KEPT) == 1
-    assert traces(instance_in_files, three_runs[0]) == []
+        prune_runs(kept, BEGINNING + timedelta(days=41) - KEPT)
+    assert prune_runs(kept, BEGINNING + timedelta(days=41) - KEPT) == 1
+    assert traces(kept, three_runs[0]) == []
 
 
 def test_the_job_keeps_the_days_of_the_setting(
-    settings: Settings, instance_in_files: DagsterInstance, three_runs: list[str]
+    settings: Settings, kept: DagsterInstance, three_runs: list[str]
 ) -> None:
     job, schedule = build_pruning(settings.model_copy(update={"keep_runs": 42}))
-    assert job.execute_in_process(instance=instance_in_files).success
-    assert {one.run_id for one in instance_in_files.get_runs()} > set(three_runs)
+    assert job.execute_in_process(instance=kept).success
+    assert {one.run_id for one in kept.get_runs()} > set(three_runs)
     job, schedule = build_pruning(settings.model_copy(update={"keep_runs": 40}))
-    assert job.execute_in_process(instance=instance_in_files).success
-    assert three_runs[0] not in {one.run_id for one in instance_in_files.get_runs()}
+    assert job.execute_in_process(instance=kept).success
+    assert three_runs[0] not in {one.run_id for one in kept.get_runs()}
     assert schedule.job_name == job.name
 
 
-def test_without_the_projects_event_log_the_job_says_so(settings: Settings, instance: DagsterInstance) -> None:
+def test_in_dagsters_own_files_the_job_says_so(settings: Settings, tmp_path: Path) -> None:
+    """They would stay when their runs are deleted."""
     job, _ = build_pruning(settings)
-    result = job.execute_in_process(instance=instance, raise_on_error=False)
+    with DagsterInstance.local_temp(str(tmp_path), overrides={"telemetry": {"enabled": False}}) as instance:
+        result = job.execute_in_process(instance=instance, raise_on_error=False)
     assert "see event_log_storage in dagster.yaml" in failure_of(result)

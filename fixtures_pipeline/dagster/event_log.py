@@ -17,7 +17,7 @@ from dagster import DagsterInstance, EventLogEntry
 
 # The storage that Dagster takes by default. It has no public name; Dagster's docs give this one for dagster.yaml.
 from dagster._core.storage.event_log import SqliteEventLogStorage
-from sqlalchemy import Connection, Engine, StaticPool, bindparam, create_engine, text
+from sqlalchemy import Connection, Engine, StaticPool, create_engine
 
 _INDEX = "index"
 #: Seconds that a transaction waits for those of other processes, as in Dagster.
@@ -26,17 +26,6 @@ _PATIENCE = 30
 _PAGE = 1024
 #: Entries that Dagster hands over at once, which it does with those that plan a run.
 _BATCH = 1000
-
-_SHOWN_RUNS = """
-    SELECT run_id FROM event_logs WHERE id IN (
-        SELECT max(id) FROM event_logs WHERE asset_key IS NOT NULL GROUP BY asset_key, partition, dagster_event_type
-    )
-    UNION
-    SELECT run_id FROM asset_check_executions WHERE id IN (
-        SELECT max(id) FROM asset_check_executions
-        GROUP BY asset_key, check_name, partition, execution_status = 'PLANNED'
-    )
-"""
 
 
 class EventLog(SqliteEventLogStorage):
@@ -129,21 +118,6 @@ class EventLog(SqliteEventLogStorage):
         """Store entries of one run, all of them or none."""
         with self.index_connection(), self.run_connection(events[0].run_id):
             super().store_event_batch(events)
-
-    def find_shown_runs(self) -> set[str]:
-        """Return the runs that the state of an asset, a partition or a check comes from.
-
-        They have the latest entry of a kind about an asset or one of its partitions, or the latest result of a check or
-        one of its partitions, or were the last to plan one.
-        """
-        with self.index_connection() as connection:
-            return {run_id for (run_id,) in connection.execute(text(_SHOWN_RUNS))}
-
-    def delete_check_results(self, run_ids: Sequence[str]) -> None:
-        """Delete the results of checks that runs gave, which Dagster keeps when it deletes a run."""
-        statement = text("DELETE FROM asset_check_executions WHERE run_id IN :runs")
-        with self.index_connection() as connection:
-            connection.execute(statement.bindparams(bindparam("runs", run_ids, expanding=True)))
 
     def delete_events(self, run_id: str) -> None:
         """Delete the entries of a run, from the index and with the run's file."""
