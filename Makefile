@@ -28,7 +28,7 @@ test-ui: .venv/dev ## Run the tests in a browser (needs Debian's chromium)
 screenshots: export SCREENSHOTS = 1
 screenshots: test-ui ## Retake the screenshots in the docs
 
-bench: .venv/dev ## Measure speed, memory and size against baselines (about ten minutes)
+bench: .venv/dev ## Measure speed, memory and size against baselines (fifteen minutes; thirty with Postgres)
 	@PYTHONWARNINGS=ignore $(BIN)/python -m benchmarks
 
 check: .venv/dev ## Lint, format, types, imports, definitions and tests
@@ -43,7 +43,10 @@ lock: .venv/dev ## Re-resolve the dependencies
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-strip-extras \
 		--no-header pyproject.toml --group build -o requirements.lock
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-strip-extras \
-		--no-header -c requirements.lock pyproject.toml --group build --group dev -o requirements-dev.lock
+		--no-header -c requirements.lock pyproject.toml --group build --extra deploy -o requirements-deploy.lock
+	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-strip-extras \
+		--no-header -c requirements-deploy.lock pyproject.toml --group build --extra deploy --group dev \
+		-o requirements-dev.lock
 
 clean: ## Remove the environment
 	rm -rf .venv

@@ -175,6 +175,22 @@ class TestPrivateNames:
         },
         # Dagster's default storage, which ours is but for its connections; its docs give this name for dagster.yaml.
         "event_log": {"_core.storage.event_log.SqliteEventLogStorage"},
+        # In whose tables pruning looks for what is still shown.
+        "prune": {
+            "_core.storage.event_log.SqlEventLogStorage",
+            "_core.storage.event_log.SqliteEventLogStorage",
+        },
+        # What a launcher of one's own is made of.
+        "workers": {
+            "_core.errors.DagsterUserCodeUnreachableError",
+            "_core.launcher.CheckRunHealthResult",
+            "_core.launcher.LaunchRunContext",
+            "_core.launcher.WorkerStatus",
+            "_grpc.client.DagsterGrpcClient",
+            "_grpc.types.CanCancelExecutionRequest",
+            "_grpc.types.CanCancelExecutionResult",
+            "_serdes.ConfigurableClassData",
+        },
         # What runs that name no logger say on the terminal.
         "console": {"_core.events.RunFailureReason", "_loggers"},
     }
