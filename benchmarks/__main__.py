@@ -4,19 +4,30 @@ Times differ from machine to machine and from minute to minute; the ratios are w
 """
 
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks import answers
+from benchmarks.crowd import measure_rate
+from fixtures_pipeline_tests.pooled_postgres import find_missing, serve_pooled
 
 _SEASON, _STRETCH, _DOZEN = 366, 60, 12
 # What `refresh_days_in_progress` starts at most, and for how long `prune_runs` keeps it by default.
 _TICKS_A_DAY, _KEPT_DAYS = 96, 30
+
+#: What is measured with twenty years stored: its key, how it may compare with one year, and a bound in seconds.
+_LONG = (
+    ("one day loaded again, 20 years stored", "reload", 1.5, None),
+    ("checks of a day's run, 20 years stored", "checks", 3, 2),
+    ("checks over all days, 20 years stored", "checks_all_days", 20, 3),
+    ("a day of 200 events replayed, of 20 years", "replay", None, 0.01),
+)
 
 
 def main() -> None:
@@ -26,7 +37,11 @@ def main() -> None:
         folder = Path(name)
         _imports(table)
         _loads(table, folder)
-        _history(table, folder)
+        found = _history(table, folder)
+        if missing := find_missing():
+            _say(f"No figures of Postgres. {missing}")
+        else:
+            _postgres(table, folder, found)
     table.show()
 
 
@@ -105,16 +120,45 @@ def _in_turn(tasks: Sequence[str], rounds: int, url: str, days: int, folder: Pat
     }
 
 
-def _history(table: "_Table", folder: Path) -> None:
-    found = _run("history", str(folder))
-    for what, name, allowed, limit in (
-        ("one day loaded again, 20 years stored", "reload", 1.5, None),
-        ("checks of a day's run, 20 years stored", "checks", 3, 2),
-        ("checks over all days, 20 years stored", "checks_all_days", 20, 3),
-        ("a day of 200 events replayed, of 20 years", "replay", None, 0.01),
-    ):
+def _history(table: "_Table", folder: Path) -> dict[str, tuple[float, float]]:
+    found: dict[str, tuple[float, float]] = _run("history", str(folder))
+    for what, name, allowed, limit in _LONG:
         one, twenty = found[name]
         table.add(what, twenty, "s", "1 year stored", one, "<=", allowed, limit=limit)
+    return found
+
+
+def _postgres(table: "_Table", folder: Path, files: Mapping[str, tuple[float, float]]) -> None:
+    """Measure what is shared by many machines against files: the store, and Dagster's tables."""
+    bodies = folder / "shared"
+    bodies.mkdir()
+    answers.write_sample_days(bodies, _SEASON)
+    with serve_pooled() as served, answers.served(bodies) as url:
+        os.environ["PGPASSFILE"] = str(served.passwords)
+        for processes in (1, 2, 4):
+            rates: dict[str, list[float]] = {"file": [], "postgres": []}
+            for number in range(3):
+                places = {"file": str(folder / f"{processes}-{number}.duckdb"), "postgres": served.create()}
+                for place, found in rates.items():
+                    found.append(measure_rate(url, places[place], _SEASON, processes))
+                    _say(f"{processes} processes, {place}: {found[-1]:.1f} days/s")
+            file, postgres = (median(found) for found in rates.values())
+            aim = {1: 1 / 1.4, 4: 2}.get(processes)
+            what = f"{_SEASON} sample days, Postgres, {processes} at once"
+            table.add(what, postgres, "days/s", "file", file, ">=", aim)
+        logs: dict[str, list[float]] = {"files": [], "pooled": [], "direct": []}
+        for _ in range(2):
+            for place, found in logs.items():
+                os.environ["BENCH_PORT"] = str({"pooled": served.pooled}.get(place, served.direct))
+                task = "dagster_run" if place == "files" else "dagster_run_at"
+                found.append(_in_turn([task], 1, url, _SEASON, folder)[task]["within"])
+        in_files, pooled, direct = (median(found) for found in logs.values())
+        what = f"{_SEASON} days, Dagster's tables in Postgres"
+        table.add(f"{what} behind PgBouncer", pooled, "s", "without PgBouncer", direct, "<=", 0.8)
+        table.add(f"{what} behind PgBouncer", pooled, "s", "in files", in_files, "<=", None)
+        found_there = _run("history", served.create())
+        for what, name, _, _ in _LONG:
+            table.add(f"{what}, Postgres", found_there[name][1], "s", "file", files[name][1], "<=", None)
 
 
 def _imports(table: "_Table") -> None:

@@ -1,4 +1,6 @@
-"""What a long history costs: `python -m benchmarks.history FOLDER` stores one year and twenty, and prints the figures.
+"""What a long history costs: `python -m benchmarks.history PLACE` stores one year and twenty, and prints the figures.
+
+The place is a folder for files, or the address of a Postgres database.
 
 Both stores are measured in turn, in one process, with the same days loaded and checked.
 """
@@ -22,9 +24,11 @@ from fixtures_pipeline.judge import Judge
 from fixtures_pipeline.loading import REPLAYED_AT_ONCE
 from fixtures_pipeline.outcome import DayLoaded
 from fixtures_pipeline.providers.sofascore import SOFASCORE
+from fixtures_pipeline.store.database import FileDatabase
 from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.questions import find_states
 from fixtures_pipeline.store.rules import RULES
+from fixtures_pipeline.store.session import Database
 
 YEARS = (1, 20)
 EVENTS = 200
@@ -33,9 +37,19 @@ _UTC = ZoneInfo("UTC")
 _DAYS_A_LOAD = 73
 
 
-def build(path: Path, years: int) -> FixtureStore:
+def open_database(place: str, years: int) -> Database:
+    """Return a database of its own for so many years."""
+    if not place.startswith("postgresql://"):
+        return FileDatabase(Path(place) / f"{years}.duckdb", SOFASCORE.identity, _UTC, lock_timeout=60)
+    # Imported here: it needs psycopg.
+    from fixtures_pipeline.store.postgres import PostgresDatabase  # noqa: PLC0415
+
+    return PostgresDatabase(place, f"years_{years}", _UTC, lock_timeout=60)
+
+
+def build(place: str, years: int) -> FixtureStore:
     """Store so many years; the answers are not judged, which is not what is measured here."""
-    store = FixtureStore(path, SOFASCORE, _UTC)
+    store = FixtureStore(open_database(place, years), SOFASCORE, _UTC)
     answers = history(years, EVENTS)
     while loads := [DayLoaded(day, body.encode(), EVENTS, False) for day, body in islice(answers, _DAYS_A_LOAD)]:
         store.put(loads)
@@ -72,8 +86,7 @@ def check(store: FixtureStore, instance: DagsterInstance, days: Sequence[date] |
 
 def main() -> None:
     """Build both stores, measure them in turn, print medians in seconds."""
-    folder = Path(sys.argv[1])
-    stores = {years: build(folder / f"{years}.duckdb", years) for years in YEARS}
+    stores = {years: build(sys.argv[1], years) for years in YEARS}
     answers = dict(islice(history(1, EVENTS), 200, 200 + ROUNDS))
     figures: dict[str, dict[int, list[float]]] = {
         name: {years: [] for years in YEARS} for name in ("reload", "checks", "checks_all_days", "replay")

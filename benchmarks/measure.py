@@ -22,14 +22,17 @@ from fixtures_pipeline.definitions import build_definitions
 from fixtures_pipeline.loading import load_days
 from fixtures_pipeline.outcome import DayFailed
 from fixtures_pipeline.settings import PROJECT_ROOT, Settings
+from fixtures_pipeline_tests.pooled_postgres import configure_home
+
+_FILE = "pipeline.duckdb"
 
 
-def settings(url: str, folder: Path) -> Settings:
-    """Return settings that ask the server at `url` as fast as it answers."""
+def settings(url: str, db: Path | str) -> Settings:
+    """Return settings that ask the server at `url` as fast as it answers, and store into a file or at an address."""
     return Settings.load(
         provider="sofascore",
         api_url=url,
-        db=folder / "pipeline.duckdb",
+        db=db,
         start_date=days(1)[0],
         requests_per_second=1000,
         concurrency=baselines.CONCURRENCY,
@@ -38,8 +41,13 @@ def settings(url: str, folder: Path) -> Settings:
 
 def pipeline(url: str, asked: list[date], folder: Path) -> None:
     """Fetch, check and store the days, as a run does, without Dagster."""
+    load_all(url, folder / _FILE, asked)
+
+
+def load_all(url: str, db: Path | str, asked: list[date]) -> None:
+    """Load the days into a store, all of which must load."""
     loaded = 0
-    for batch in load_days(settings(url, folder), asked):
+    for batch in load_days(settings(url, db), asked):
         assert not any(isinstance(stored.outcome, DayFailed) for stored in batch)
         loaded += len(batch)
     assert loaded == len(asked)
@@ -57,6 +65,17 @@ def dagster_run(url: str, asked: list[date], folder: Path) -> None:
         result = _range_run(url, asked, folder / "within", instance)
         _figures["within"] = time.perf_counter() - started
         _figures["events"] = len(instance.all_logs(result.run_id))
+
+
+def dagster_run_at(url: str, asked: list[date], folder: Path) -> None:
+    """Run the project's op over the days, with Dagster's tables in the Postgres at the port `BENCH_PORT`."""
+    home = folder / "home"
+    home.mkdir()
+    configure_home(home, int(os.environ["BENCH_PORT"]))
+    with DagsterInstance.from_config(str(home)) as instance:
+        started = time.perf_counter()
+        _range_run(url, asked, folder, instance)
+        _figures["within"] = time.perf_counter() - started
 
 
 def ticks(url: str, asked: list[date], folder: Path) -> None:
@@ -83,7 +102,7 @@ def single_run(url: str, asked: list[date], folder: Path) -> None:
 def single_run_and_report(url: str, asked: list[date], folder: Path) -> None:
     """Do the same and draw the report, as every load did in version 0.1, with Dagster's own event log."""
     with DagsterInstance.local_temp(str(folder), overrides={"telemetry": {"enabled": False}}) as instance:
-        job = build_definitions(settings(url, folder)).resolve_implicit_global_asset_job_def()
+        job = build_definitions(settings(url, folder / _FILE)).resolve_implicit_global_asset_job_def()
         for _ in range(2):
             started = time.process_time()
             _range_run(url, asked, folder, instance)
@@ -93,7 +112,7 @@ def single_run_and_report(url: str, asked: list[date], folder: Path) -> None:
 
 def run_per_day(url: str, asked: list[date], folder: Path) -> None:
     """Run the project's op over each of the days by itself, with all that Dagster does by default."""
-    os.environ |= baselines.describe(settings(url, folder))
+    os.environ |= baselines.describe(settings(url, folder / _FILE))
     with DagsterInstance.local_temp(str(folder), overrides={"telemetry": {"enabled": False}}) as instance:
         for day in asked:
             tags = {"dagster/partition": day.isoformat()}
@@ -107,7 +126,7 @@ def _range_run(url: str, asked: list[date], folder: Path, instance: DagsterInsta
         "dagster/asset_partition_range_start": asked[0].isoformat(),
         "dagster/asset_partition_range_end": asked[-1].isoformat(),
     }
-    definitions = build_definitions(settings(url, folder))
+    definitions = build_definitions(settings(url, folder / _FILE))
     job = definitions.resolve_job_def("load_days_job")
     result = job.execute_in_process(instance=instance, tags=tags)
     assert result.success
@@ -132,6 +151,7 @@ _TASKS: dict[str, Callable[[str, list[date], Path], None]] = {
     "sequential": baselines.sequential,
     "pipeline": pipeline,
     "dagster_run": dagster_run,
+    "dagster_run_at": dagster_run_at,
     "ticks": ticks,
     "single_run": single_run,
     "single_run_and_report": single_run_and_report,
