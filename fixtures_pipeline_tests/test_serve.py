@@ -65,8 +65,8 @@ def test_a_database_of_an_older_version_is_brought_up_to_date(
 ) -> None:
     today = datetime.now(UTC).date()
     fail(settings, today - timedelta(days=14))
-    migrations = [*schema._read_migrations(), "CREATE TABLE later (number INTEGER)"]
-    monkeypatch.setattr(schema, "_read_migrations", lambda: migrations)
+    migrations = [*schema._read_migrations(None), "CREATE TABLE later (number INTEGER)"]
+    monkeypatch.setattr(schema, "_read_migrations", lambda _: migrations)
     assert list(find_missing_days(settings)) == [(today - timedelta(days=13), today + timedelta(days=7))]
     assert table(open_store(settings), "later") == []
 
