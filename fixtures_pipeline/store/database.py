@@ -16,7 +16,7 @@ import duckdb
 from fixtures_pipeline.errors import StoreError, StoreMissingError
 from fixtures_pipeline.files import draft, sweep_drafts
 from fixtures_pipeline.store import schema
-from fixtures_pipeline.store.connection import FileSession, connect, define_words, say_what_to_do
+from fixtures_pipeline.store.connection import FileSession, connect, say_what_to_do
 from fixtures_pipeline.store.tables import COLUMNS, VIEWS
 
 _MERGE_TASKS = 100
@@ -77,7 +77,6 @@ class FileDatabase:
             session = FileSession(connection)
             schema.migrate(session, self, *self._belongs_to)
             _merge_blocks(session)
-            define_words(connection)
             yield session
 
     def _create(self) -> None:
