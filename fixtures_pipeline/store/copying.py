@@ -1,7 +1,7 @@
 """A store as a whole, from one database to another of either kind: every row or none, compared at the end.
 
-How rows get into a database that is being made is for `database` and `postgres`. The copy for readers, a file that
-replaces an older one, is in `database`.
+How rows get into a database that is being made, and its `store_info`, is for `database` and `postgres`. The copy for
+readers, a file that replaces an older one, is in `database`.
 """
 
 from collections import Counter
@@ -13,11 +13,7 @@ from typing import Any, NamedTuple
 from fixtures_pipeline.errors import StoreError
 from fixtures_pipeline.store.questions import divide_days
 from fixtures_pipeline.store.session import Database, Session, WritingSession
-from fixtures_pipeline.store.tables import COLUMNS, VIEWS, Column
-
-#: The tables that loads fill; `store_info` is written when a store is made.
-_TABLES = {name: columns for name, columns in COLUMNS.items() if name not in VIEWS}
-_TABLES["superseded_fixtures"] = COLUMNS["fixtures"]
+from fixtures_pipeline.store.tables import FILLED, Column
 
 
 class _Batch(NamedTuple):
@@ -62,13 +58,13 @@ def _read_twice(source: Database) -> Generator[tuple[_Batch, bool], None, None]:
         stretches = [(days[0], days[-1]) for days in divide_days(_measure_days(session))]
         for again in (False, True):
             for first, last in stretches:
-                for table in _TABLES:
+                for table in FILLED:
                     yield _Batch(table, first, last, _read(session, table, first, last)), again
 
 
 def _measure_days(session: Session) -> list[tuple[date, int]]:
     """Return every day that has a row anywhere, in order, and the size of its largest answer."""
-    known = " UNION ALL ".join(f"SELECT date, 0 AS bytes FROM {table}" for table in _TABLES)
+    known = " UNION ALL ".join(f"SELECT date, 0 AS bytes FROM {table}" for table in FILLED)
     return session.execute(
         f"""
         SELECT date, max(bytes) AS bytes
@@ -81,14 +77,14 @@ def _measure_days(session: Session) -> list[tuple[date, int]]:
 
 def _read(session: Session, table: str, first: date, last: date) -> list[tuple[Any, ...]]:
     return session.execute(
-        f"SELECT {_list_names(_TABLES[table])} FROM {table} WHERE date BETWEEN $first AND $last",
+        f"SELECT {_list_names(FILLED[table])} FROM {table} WHERE date BETWEEN $first AND $last",
         {"first": first, "last": last},
     ).fetchall()
 
 
 def _insert(batch: _Batch, taken: WritingSession, target: Database) -> None:
     try:
-        taken.insert(batch.table, _TABLES[batch.table], batch.rows)
+        taken.insert(batch.table, FILLED[batch.table], batch.rows)
     except target.refusals as error:
         raise StoreError(
             f"{target.shown} refuses rows of {batch.table} between {batch.first} and {batch.last} "
@@ -107,9 +103,9 @@ def _compare(batch: _Batch, taken: WritingSession, target: Database) -> None:
 
 
 def _count_rows(session: Session) -> dict[str, int]:
-    counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in _TABLES)
+    counts = ", ".join(f"(SELECT count(*) FROM {table})" for table in FILLED)
     [row] = session.execute(f"SELECT {counts}").fetchall()
-    return dict(zip(_TABLES, row, strict=True))
+    return dict(zip(FILLED, row, strict=True))
 
 
 def _list_names(columns: Sequence[Column]) -> str:

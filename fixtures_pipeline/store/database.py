@@ -17,7 +17,7 @@ from fixtures_pipeline.errors import StoreError, StoreMissingError
 from fixtures_pipeline.files import draft, sweep_drafts
 from fixtures_pipeline.store import schema
 from fixtures_pipeline.store.connection import FileSession, connect, say_what_to_do
-from fixtures_pipeline.store.tables import COLUMNS, VIEWS
+from fixtures_pipeline.store.tables import FILLED
 
 _MERGE_TASKS = 100
 _LOG_BLOCKS = 32
@@ -188,7 +188,7 @@ class FileDatabase:
 
 def _read_all(session: FileSession) -> None:
     """Raise a duckdb.Error if a block is damaged: a copy of that must not replace an older one, which may be needed."""
-    for table in (*(name for name in COLUMNS if name not in VIEWS), "superseded_fixtures"):
+    for table in FILLED:
         session.execute(f"SELECT bit_xor(hash(COLUMNS(*))) FROM {table}").fetchall()
 
 

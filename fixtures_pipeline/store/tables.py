@@ -178,3 +178,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
 
 #: Those of them that are views over the others.
 VIEWS = ("team_matches", "standings")
+
+#: The tables that loads fill: those that are no views, and one that the store keeps for itself.
+FILLED = {name: columns for name, columns in COLUMNS.items() if name not in VIEWS}
+FILLED["superseded_fixtures"] = COLUMNS["fixtures"]
