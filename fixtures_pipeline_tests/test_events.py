@@ -23,7 +23,7 @@ BROKEN = OpenError("API_ERROR", "It broke.", 503, 0, attempts=2, failing_since=N
 
 def told(stored: Stored) -> dict[str, dict[str, Any]]:
     """Return the metadata of each table's materialization, as plain values."""
-    return {one.asset_key.path[0]: plain(one.metadata) for one in describe_tables(stored, SOFASCORE)}
+    return {one.asset_key.path[0]: plain(one.metadata) for one in describe_tables(stored, SOFASCORE, "4c")}
 
 
 class TestMaterializations:
@@ -100,7 +100,7 @@ class TestMaterializations:
         }
 
     def test_are_of_one_day_and_of_its_content(self) -> None:
-        made = list(describe_tables(self.LOADED, SOFASCORE))
+        made = list(describe_tables(self.LOADED, SOFASCORE, "4c"))
         assert {one.partition for one in made} == {"2025-03-01"}
         assert [(one.tags or {})["dagster/data_version"] for one in made] == ["1a", "2b", "no error"]
 

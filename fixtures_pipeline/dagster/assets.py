@@ -217,6 +217,7 @@ def _load(
 ) -> Iterator[AssetMaterialization | AssetCheckEvaluation]:
     """Load the days and tell Dagster of each; those that fail are added to `failures`."""
     progress = _Progress(context, len(days))
+    mapping = version_of(settings.source)
     batches = loading.load_days(settings, days, context.run.run_id, note=news.add, warn=context.log.warning)
     for batch in batches:
         for stored in batch:
@@ -225,7 +226,7 @@ def _load(
             elif isinstance(stored.outcome, DayFailed):
                 failures.append(stored.outcome)
                 context.log.warning(f"{stored.day} {stored.outcome.error_type}: {stored.outcome.message}")
-            yield from describe_tables(stored, settings.source)
+            yield from describe_tables(stored, settings.source, mapping)
         # After the materializations of the whole batch, so that one query finds what the results are about.
         yield from evaluate_days(context.instance, [stored.state for stored in batch], retries_on=retries_on)
         progress.add(len(batch), sum(isinstance(stored.outcome, DayFailed) for stored in batch))
@@ -237,11 +238,12 @@ def _replay(
     """Make the rows of the days in `fixtures` again from their stored answers, and evaluate the rules about them."""
     store = loading.open_store(settings)
     progress = _Progress(context, len(days))
+    mapping = version_of(settings.source)
     replayed = 0
     with failing_plainly():
         for batch in loading.replay_days(settings, days, context.run.run_id):
             for made in batch:
-                yield describe_fixtures(made, settings.source, {"provider": settings.provider})
+                yield describe_fixtures(made, mapping, {"provider": settings.provider})
             progress.add(len(batch))
             replayed += len(batch)
         if replayed < len(days):

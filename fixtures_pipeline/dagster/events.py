@@ -27,7 +27,6 @@ from dagster import (
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
 from fixtures_pipeline.outcome import DayFailed, DayFixtures, DayState, Stored
-from fixtures_pipeline.providers.mapping import version_of
 from fixtures_pipeline.providers.provider import Provider
 from fixtures_pipeline.retries import next_retry
 from fixtures_pipeline.text import format_moment, shorten
@@ -41,10 +40,15 @@ DAY_LOADED = AssetCheckKey(AssetKey("fixture_days"), "day_loaded")
 _DATA_VERSION = "dagster/data_version"
 
 
-def describe_tables(stored: Stored, provider: Provider) -> Iterator[AssetMaterialization]:
+def describe_tables(stored: Stored, provider: Provider, mapping: str) -> Iterator[AssetMaterialization]:
     """Yield a materialization for each table in which a day really changed: none for a stale outcome.
 
     `fixtures` comes after `fixture_days`: the UI calls a table out of date whose upstream was materialized later.
+
+    Args:
+        stored: The day.
+        provider: Who gave it.
+        mapping: The version of the provider's mapping (`version_of`), by which the fixtures were made.
     """
     key = stored.day.isoformat()
     outcome = stored.outcome
@@ -78,17 +82,17 @@ def describe_tables(stored: Stored, provider: Provider) -> Iterator[AssetMateria
     if stored.fixtures is not None:
         shown = _show("competitions", stored.fixtures.competitions)
         yield materialize("fixture_days", 1, stored.days_version, in_progress=outcome.in_progress, **fetched, **shown)
-        yield describe_fixtures(stored.fixtures, provider, fetched)
+        yield describe_fixtures(stored.fixtures, mapping, fetched)
     if stored.state.error is None:
         yield materialize("fixture_errors", 0, "no error", healed=stored.healed, provider=provider.name)
 
 
-def describe_fixtures(made: DayFixtures, provider: Provider, fetched: Mapping[str, Any]) -> AssetMaterialization:
+def describe_fixtures(made: DayFixtures, mapping: str, fetched: Mapping[str, Any]) -> AssetMaterialization:
     """Return the materialization of a day's `fixtures`.
 
     Args:
         made: The rows.
-        provider: By whose mapping they were made.
+        mapping: The version of the mapping by which they were made, as in `describe_tables`.
         fetched: What is known of the fetch; nothing if nothing was fetched.
     """
     return AssetMaterialization(
@@ -105,7 +109,7 @@ def describe_fixtures(made: DayFixtures, provider: Provider, fetched: Mapping[st
         # do, as `fixtures` is made whenever `fixture_days` is.
         tags={
             _DATA_VERSION: made.version,
-            "dagster/code_version": version_of(provider),
+            "dagster/code_version": mapping,
             "dagster/input_data_version/fixture_days": "any",
             "dagster/input_event_pointer/fixture_days": "NULL",
         },
