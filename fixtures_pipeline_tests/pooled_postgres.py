@@ -1,6 +1,5 @@
 """A Postgres server with PgBouncer in front of it, as deploy/ has them: for benchmarks, and to try the deployment."""
 
-import os
 import secrets
 import shutil
 import subprocess
@@ -14,7 +13,7 @@ from typing import Any
 from dagster_shared.yaml_utils import dump_run_config_yaml, load_yaml_from_path
 
 from fixtures_pipeline_tests.fault_server import closed_port
-from fixtures_pipeline_tests.postgres_server import find_program
+from fixtures_pipeline_tests.postgres_server import PostgresServer, find_program
 from fixtures_pipeline_tests.processes import ROOT, until
 
 _ROLE = _DATABASE = "fixtures"
@@ -25,34 +24,31 @@ class PooledPostgres:
     """Where they are, and what opens them.
 
     Attributes:
-        direct: The port of Postgres.
+        server: Postgres itself.
         pooled: The port of PgBouncer.
         passwords: The file for `PGPASSFILE`.
-        programs: The folder of Postgres' programs.
     """
 
-    direct: int
+    server: PostgresServer
     pooled: int
     passwords: Path
-    programs: Path
+
+    @property
+    def direct(self) -> int:
+        """The port of Postgres."""
+        return self.server.port
 
     def create(self) -> str:
         """Create an empty database, and return its address; the password is in the environment's `PGPASSFILE`."""
-        name = f"made_{secrets.token_hex(4)}"
-        server = ("-h", "127.0.0.1", "-p", str(self.direct), "-U", _ROLE)
-        subprocess.run([str(self.programs / "createdb"), *server, name], check=True)
-        return f"postgresql://{_ROLE}@127.0.0.1:{self.direct}/{name}"
+        return self.server.create(f"made_{secrets.token_hex(4)}")
 
 
 def find_missing() -> str | None:
     """Return what is not installed, as a sentence; None if all of it is."""
-    missing = [name for name, path in (("postgresql", _find_programs()), ("pgbouncer", _find_pool())) if path is None]
+    missing = [
+        name for name, path in (("postgresql", find_program("initdb")), ("pgbouncer", _find_pool())) if path is None
+    ]
     return f"Not installed: {', '.join(missing)} (apt-get install {' '.join(missing)})." if missing else None
-
-
-def _find_programs() -> Path | None:
-    found = find_program("initdb")
-    return Path(found).resolve().parent if found else None
 
 
 def _find_pool() -> str | None:
@@ -71,69 +67,49 @@ def configure_home(home: Path, port: int, **changes: Any) -> None:
 @contextmanager
 def serve_pooled() -> Iterator[PooledPostgres]:
     """Serve an empty database on loopback, with a password of its own."""
-    # A folder of its own, which the user that serves can get to.
-    with TemporaryDirectory(prefix="postgres-") as name, _serve(Path(name)) as served:
-        yield served
+    password = secrets.token_hex(16)
+    server = PostgresServer(_ROLE, password=password, durable=True)
+    try:
+        server.create(_DATABASE)
+        with TemporaryDirectory(prefix="passwords-") as name, _pool(server, password) as port:
+            passwords = Path(name) / "pgpass"
+            passwords.touch(0o600)
+            passwords.write_text(f"*:*:*:{_ROLE}:{password}\n")
+            yield PooledPostgres(server, port, passwords)
+    finally:
+        server.remove()
 
 
 @contextmanager
-def _serve(folder: Path) -> Iterator[PooledPostgres]:
-    programs, pool = _find_programs(), _find_pool()
-    assert programs is not None
-    assert pool is not None
-    place = folder / "postgres"
+def _pool(server: PostgresServer, password: str) -> Iterator[int]:
+    """Serve PgBouncer in front of a server; give its port."""
+    program, answers = _find_pool(), find_program("pg_isready")
+    assert program is not None
+    assert answers is not None
+    place, port = server.folder / "pool", closed_port()
     place.mkdir()
-    password = secrets.token_hex(16)
-    served = PooledPostgres(closed_port(), closed_port(), folder / "pgpass", programs)
-    served.passwords.touch(0o600)
-    served.passwords.write_text(f"*:*:*:{_ROLE}:{password}\n")
-    (place / "password").write_text(password)
     configuration = (ROOT / "deploy/pgbouncer.ini").read_text()
     for shipped, here in (
-        ("host=postgres port=5432", f"host=127.0.0.1 port={served.direct}"),
+        ("host=postgres port=5432", f"host=127.0.0.1 port={server.port}"),
         ("listen_addr = *", f"listen_addr = 127.0.0.1\nunix_socket_dir = {place}"),
-        ("listen_port = 6432", f"listen_port = {served.pooled}"),
+        ("listen_port = 6432", f"listen_port = {port}"),
         ("/etc/pgbouncer/userlist.txt", str(place / "userlist.txt")),
     ):
         assert shipped in configuration
         configuration = configuration.replace(shipped, here)
     (place / "pgbouncer.ini").write_text(configuration)
     (place / "userlist.txt").write_text(f'"{_ROLE}" "{password}"\n')
-    user = _give_away(folder, place)
-
-    def run(*command: object) -> None:
-        subprocess.run([str(part) for part in command], check=True, user=user, cwd=place, stdout=subprocess.DEVNULL)
-
-    data = place / "data"
-    run(programs / "initdb", "-D", data, "-U", _ROLE, "-A", "scram-sha-256", f"--pwfile={place / 'password'}")
-    options = f"-h 127.0.0.1 -p {served.direct} -k {place}"
-    run(programs / "pg_ctl", "-D", data, "-l", place / "log", "-o", options, "-w", "start")
-    try:
-        environment = {**os.environ, "PGPASSFILE": str(served.passwords)}
-        create = [str(programs / "createdb"), "-h", "127.0.0.1", "-p", str(served.direct), "-U", _ROLE, _DATABASE]
-        subprocess.run(create, check=True, env=environment)
-        command = [pool, "-q", str(place / "pgbouncer.ini")]
-        pooling = subprocess.Popen(command, user=user, cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            until(lambda: _answers(programs, served.pooled), 30)
-            yield served
-        finally:
-            pooling.kill()
-            pooling.wait()
-    finally:
-        run(programs / "pg_ctl", "-D", data, "-m", "immediate", "stop")
-
-
-def _give_away(folder: Path, place: Path) -> str | None:
-    """Return the user that serves, None for this one: neither server starts as root."""
-    if os.geteuid() != 0:
-        return None
-    folder.chmod(0o711)
     for path in (place, *place.iterdir()):
-        shutil.chown(path, "postgres")
-    return "postgres"
-
-
-def _answers(programs: Path, port: int) -> bool:
-    command = [str(programs / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(port)]
-    return subprocess.run(command, check=False).returncode == 0
+        # It does not start as root either.
+        shutil.chown(path, server.folder.owner(), server.folder.group())
+    pooling = subprocess.Popen(
+        [program, "-q", str(place / "pgbouncer.ini")],
+        user=server.folder.owner(), cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        ready = [answers, "-q", "-h", "127.0.0.1", "-p", str(port)]
+        until(lambda: subprocess.run(ready, check=False).returncode == 0, 30)
+        yield port
+    finally:
+        pooling.kill()
+        pooling.wait()

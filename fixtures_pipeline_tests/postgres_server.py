@@ -23,9 +23,17 @@ def find_program(name: str) -> str | None:
 
 
 class PostgresServer:
-    """A server with databases for tests; nothing of it survives a crash of the machine, which makes it fast."""
+    """A server with databases for tests."""
 
-    def __init__(self) -> None:
+    def __init__(self, role: str = "postgres", *, password: str | None = None, durable: bool = False) -> None:
+        """Make it and start it.
+
+        Args:
+            role: Its superuser.
+            password: What everybody needs who connects as that; None if nobody needs one.
+            durable: Whether it survives a crash of the machine; it is faster if it does not.
+        """
+        self._role, self._password, self._durable = role, password, durable
         self.folder = Path(tempfile.mkdtemp(prefix="fixtures-postgres-"))
         # Postgres refuses to run as root.
         self._as: dict[str, Any] = {"user": "postgres", "group": "postgres"} if os.geteuid() == 0 else {}
@@ -33,9 +41,14 @@ class PostgresServer:
             shutil.chown(self.folder, "postgres", "postgres")
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+            self.port: int = probe.getsockname()[1]
         self._data = self.folder / "data"
-        self._run("initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        login = ["-A", "trust"]
+        if password:
+            file = self.folder / "password"
+            file.write_text(password)
+            login = ["-A", "scram-sha-256", f"--pwfile={file}"]
+        self._run("initdb", "-D", str(self._data), "-U", role, *login, "-E", "UTF8", "--no-sync")
         # Roles of little power, one of whom needs a password.
         rules = self._data / "pg_hba.conf"
         rules.write_text(f"host all guarded 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
@@ -56,9 +69,8 @@ class PostgresServer:
             "listen_addresses": "127.0.0.1",
             "port": self.port,
             "unix_socket_directories": self.folder,
-            "fsync": "off",
-            "full_page_writes": "off",
             "log_min_messages": "panic",
+            **({} if self._durable else {"fsync": "off", "full_page_writes": "off"}),
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self._process = subprocess.Popen(
@@ -88,11 +100,11 @@ class PostgresServer:
 
     def connect(self, database: str, **options: Any) -> psycopg.Connection[Any]:
         """Return a connection of the superuser's."""
-        return psycopg.connect(self.address(database), autocommit=True, **options)
+        return psycopg.connect(self.address(database), password=self._password, autocommit=True, **options)
 
-    def address(self, database: str, user: str = "postgres") -> str:
+    def address(self, database: str, user: str | None = None) -> str:
         """Return the address of a database, as FIXTURES_DB takes it."""
-        return f"postgresql://{user}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{user or self._role}@127.0.0.1:{self.port}/{database}"
 
     def create(self, database: str) -> str:
         """Create a database, empty, in place of one of that name; return its address."""
