@@ -25,7 +25,9 @@ def excerpt(text: str | bytes) -> str:
 
 def make_printable(text: str) -> str:
     """Return `text` on one line, with a blank in place of control and other invisible characters."""
-    return " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(text.split())
 
 
 def shorten(text: str, room: int) -> str:
