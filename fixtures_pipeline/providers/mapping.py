@@ -19,9 +19,10 @@ SQL_WORDS = (
     # Text; NULL for an empty one.
     """filled(t) AS list_filter([t], lambda known: known <> '')[1]""",
     # Text without blanks around it; NULL for nothing, and for a list or an object where a word should stand.
-    """trimmed(t) AS CASE
-        WHEN (t LIKE '{%' OR t LIKE '[%') AND json_valid(t) THEN NULL
-        ELSE filled(trim(t, chr(32) || chr(9) || chr(10) || chr(13) || chr(160))) END""",
+    """trimmed(t) AS list_filter(
+        [trim(t, chr(32) || chr(9) || chr(10) || chr(13) || chr(160))],
+        lambda known: known <> '' AND NOT (known[1] IN ('{', '[') AND json_valid(known))
+    )[1]""",
     # A word as one can compare it: in lower case, without blanks and marks. Providers are careless with both.
     """word(t) AS filled(regexp_replace(lower(trimmed(t)), '[^a-z0-9]+', '', 'g'))""",
     # Whatever somebody wrote, a list or an object too; NULL for nothing, also in the form of an empty one.
@@ -29,22 +30,20 @@ SQL_WORDS = (
     # What a provider says in its own words, marked as such.
     """said(t) AS '“' || rtrim(trimmed(t), '. ') || '”'""",
     # A whole number of at most 64 bits, also 1.0; NULL for text, fractions, booleans and what is larger.
-    """whole(j) AS CASE
-        WHEN regexp_full_match(j::VARCHAR, '-?[0-9]{1,19}([.]0+)?')
-        THEN TRY_CAST(split_part(j::VARCHAR, '.', 1) AS BIGINT) END""",
+    """whole(j) AS TRY_CAST(regexp_extract(j::VARCHAR, '^(-?[0-9]{1,19})([.]0+)?$', 1) AS BIGINT)""",
     # A score: a small number that is not negative; also 2.0.
-    """goals(j) AS CASE
-        WHEN regexp_full_match(j::VARCHAR, '[0-9]{1,3}([.]0+)?') THEN split_part(j::VARCHAR, '.', 1)::INTEGER END""",
+    """goals(j) AS TRY_CAST(regexp_extract(j::VARCHAR, '^([0-9]{1,3})([.]0+)?$', 1) AS INTEGER)""",
     # A point in time that every time zone can show: NULL unless some days within the years 1 and 9999.
     """shown(t) AS list_filter([t], lambda known: known
         BETWEEN TIMESTAMPTZ '0001-01-04 00:00:00+00' AND TIMESTAMPTZ '9999-12-28 00:00:00+00')[1]""",
     # Seconds since 1970 as a point in time; also 1741003200.0, and milliseconds, which no football was played in as
     # seconds.
-    """moment(j) AS CASE
-        WHEN regexp_full_match(j::VARCHAR, '-?[0-9]{1,15}([.]0+)?')
-        THEN shown(list_transform([whole(j)], lambda known: to_timestamp(
+    """moment(j) AS shown(list_transform(
+        [TRY_CAST(regexp_extract(j::VARCHAR, '^(-?[0-9]{1,15})([.]0+)?$', 1) AS BIGINT)],
+        lambda known: to_timestamp(
             CASE WHEN known BETWEEN -99999999999 AND 99999999999 THEN known ELSE known // 1000 END
-        ))[1]) END""",
+        )
+    )[1])""",
     # A point in time as ISO 8601 writes it, with its offset from UTC.
     r"""instant(t) AS CASE
         WHEN regexp_full_match(
