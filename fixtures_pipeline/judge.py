@@ -32,8 +32,17 @@ _MEMORY_LIMIT = "128MB"
 #: Most bytes of an answer beside its list: a thousand times what providers put there.
 _LARGEST_ENVELOPE = 256 * 1024
 
-_COUNT = "SELECT json_array_length(decode($body), $path) AS elements"
-_OUTLINE = "SELECT json_type(decode($body)) AS whole, json_type(decode($body), $path) AS part"
+#: What a statement is given to read, and of which type.
+_GIVEN = {
+    "body": "BLOB",
+    "date": "DATE",
+    "starts": "TIMESTAMPTZ",
+    "ends": "TIMESTAMPTZ",
+    "fetched_at": "TIMESTAMPTZ",
+    "status": "INTEGER",
+    "asked": "JSON",
+    "listed": "BIGINT",
+}
 
 _NUMBERS = (b"nan", b"inf", b"infinity")
 
@@ -49,12 +58,11 @@ _NOT_STRICT = re.compile(
     rb"|\\(?:u(?:d[89ab][0-9a-f]{2}\\ud[c-f]|(?P<half>d[89a-f]))[0-9a-f]{2}|.)",
     re.IGNORECASE | re.DOTALL,
 )
-#: A closer look takes long, and most answers are spared it: what it would find is one of these, with small letters,
-#: without blanks, and with one kind of bracket, or one mark for brackets and commas, instead of three.
+#: A closer look takes long, and most answers are spared it: what it would find is seen without blanks, in small letters
+#: and with one kind of bracket.
 _BARE = bytes.maketrans(bytes(range(256)), bytes(range(256)).lower().replace(b"]", b"}"))
-_ENDED = bytes.maketrans(b",", b"}")
-_MAY_NOT_BE_STRICT = (b",}", b"\\ud")
-_MAY_BE_NO_NUMBERS = tuple(number + b"}" for number in _NUMBERS)
+_BLANKS = b" \t\r\n"
+_MAY_BE_HALF = re.compile(rb"\\u[dD]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,38 +137,42 @@ class Judge:
         self._memory.execute("SET GLOBAL TimeZone = 'UTC'")
         for word in SQL_WORDS:
             self._memory.execute(f"CREATE MACRO {word}")
-        answer = "(SELECT $day AS date, $body AS body, $starts AS starts, $ends AS ends, $fetched_at AS fetched_at)"
+        # DuckDB keeps the plan of a statement that reads no table and has no parameters, and to make it takes longer
+        # than to read an answer: what is read is given by a function.
+        self._given: dict[str, Any] = {}
+        given = f"STRUCT({', '.join(f'{name} {type_}' for name, type_ in _GIVEN.items())})"
+        self._memory.create_function("given", lambda: self._given, [], given, side_effects=True)
+        self._prepared: set[str] = set()
+        self._good_outline = {"whole": "ARRAY" if provider.list_key is None else "OBJECT", "part": "ARRAY"}
+        path = list_path(provider)
+        parts = ", ".join(f"given.{name}" for name in _GIVEN)
+        answer = f"(SELECT {parts} FROM (SELECT given() AS given))"  # noqa: S608
         # S608: the provider's constants are the only text put into these statements.
-        self._verdict_sql = f"""
-            SELECT
-                {self._select_refusal("200")} AS refusal,
-                count(*) AS events,
-                count(event_id) AS with_id,
-                count(kickoff) AS read,
-                count(*) FILTER (unread) AS unread,
-                coalesce(len(list_distinct(list(event_id))), 0) AS ids,
-                count(*) FILTER (own) AS own,
-                coalesce(bool_or(own AND status IN {OPEN_STATUSES}), false) AS in_progress
-            FROM ({select_listed(provider, ("event_id", "kickoff", "status"), answer)})
-        """  # noqa: S608
-        self._refusal_sql = f"SELECT {self._select_refusal('$status')} AS refusal"
+        self._statements = {
+            "verdict": f"""
+                SELECT
+                    count(*) AS events,
+                    count(event_id) AS with_id,
+                    count(kickoff) AS read,
+                    count(*) FILTER (unread) AS unread,
+                    coalesce(len(list_distinct(list(event_id))), 0) AS ids,
+                    count(*) FILTER (own) AS own,
+                    coalesce(bool_or(own AND status IN {OPEN_STATUSES}), false) AS in_progress
+                FROM ({select_listed(provider, ("event_id", "kickoff", "status"), answer)})
+            """,  # noqa: S608
+            # Apart: each look at an answer takes memory of its own.
+            "number": f"SELECT json_array_length(decode(body), '{path}') AS elements FROM {answer}",  # noqa: S608
+            "outline": f"""
+                SELECT json_type(decode(body)) AS whole, json_type(decode(body), '{path}') AS part FROM {answer}
+            """,  # noqa: S608
+            "refusal": _select_refusal(provider, answer),
+            "elements": select_elements(provider, answer),
+            "validity": f"SELECT json_valid(decode(body)) AS valid FROM {answer}",  # noqa: S608
+        }
 
     def close(self) -> None:
         """Give the memory back."""
         self._memory.close()
-
-    def _select_refusal(self, status: str) -> str:
-        if self._provider.refusal == NO_REFUSAL:
-            return NO_REFUSAL
-        # What is read beside the list is taken out once for all: each look at the whole takes time and memory.
-        envelope = dict.fromkeys(re.findall(r"body, '\$\.(\w+)", self._provider.refusal), "JSON")
-        source = f"""
-            SELECT
-                CASE WHEN strlen(envelope::VARCHAR) <= {_LARGEST_ENVELOPE} THEN envelope END AS body,
-                $listed::BIGINT AS listed, {status} AS status, $asked::JSON AS asked
-            FROM (SELECT to_json(from_json(decode($body), '{json.dumps(envelope)}')) AS envelope)
-        """  # noqa: S608
-        return f"(SELECT {self._provider.refusal} FROM ({source}))"  # noqa: S608
 
     def judge(
         self,
@@ -201,22 +213,30 @@ class Judge:
         self, day: date, body: bytes, asked: Mapping[str, str], part: str | None, fetched_at: datetime
     ) -> Verdict:
         subject = part or str(day)
-        outline = self._outline(body)
-        if outline is not None and outline["part"] == "NULL" and self._provider.null_list:
-            body = self._provider.compose([])
-            outline |= {"part": "ARRAY", "elements": 0}
-        listed = outline["elements"] if outline is not None and outline["part"] == "ARRAY" else None
-        if listed is not None and listed > MOST_ELEMENTS:
-            message = (
-                f"The answer for {subject} lists {listed} elements, more than any day has. {self._begin(body)} {_LOOK}"
-            )
-            return Verdict(DayFailed(day, ErrorType.DATA_STRUCTURE_ERROR, message, http_status=200))
-        row = None if outline is None else self._weigh(day, body, asked, listed, fetched_at)
-        if outline is None or row is None:
+        # Each look at an answer reads all of it, and for most one is enough.
+        outline: dict[str, Any] | None
+        row = self._weigh(day, body, fetched_at) if body.count(b",") < MOST_ELEMENTS else None
+        if row is not None and row["events"]:
+            outline, listed = self._good_outline, row["events"]
+        else:
+            outline = self._outline(body)
+            if outline is not None and outline["part"] == "NULL" and self._provider.null_list:
+                body = self._provider.compose([])
+                outline |= {"part": "ARRAY", "elements": 0}
+            listed = outline["elements"] if outline is not None and outline["part"] == "ARRAY" else None
+            if listed is not None and listed > MOST_ELEMENTS:
+                message = (
+                    f"The answer for {subject} lists {listed} elements, more than any day has. {self._begin(body)} "
+                    f"{_LOOK}"
+                )
+                return Verdict(DayFailed(day, ErrorType.DATA_STRUCTURE_ERROR, message, http_status=200))
+            row = None if outline is None else self._weigh(day, body, fetched_at)
+        refused = None if row is None else self._ask_refusal(200, body, asked, listed)
+        if outline is None or row is None or refused is None:
             kind = "JSON" if _is_utf8(body) else "UTF-8, so it is not JSON"
             message = f"The answer for {subject} is not {kind}. {self._begin(body)} {_LOOK}"
             return Verdict(DayFailed(day, ErrorType.JSON_DECODE_ERROR, message, http_status=200))
-        refusal = _to_refusal(row["refusal"])
+        refusal = _to_refusal(refused["refusal"])
         if refusal is not None:
             words = self._quote(refusal.message).rstrip(".")
             message = f"{self._provider.title} did not give {subject}: {words}."
@@ -225,24 +245,24 @@ class Judge:
 
     def _outline(self, body: bytes) -> dict[str, Any] | None:
         """Return of which types an answer and its list are, and how many elements it lists; None if it is not JSON."""
-        given = {"body": body, "path": list_path(self._provider)}
-        counted = self._read(_COUNT, given)
-        if counted is None:
+        number = self._read("number", body=body)
+        if number is None:
             return None
-        if counted["elements"]:
-            # Each look at an answer reads all of it.
-            return counted | {"whole": "ARRAY" if self._provider.list_key is None else "OBJECT", "part": "ARRAY"}
-        outline = self._read(_OUTLINE, given)
-        return None if outline is None else outline | counted
+        outline = self._good_outline if number["elements"] else self._read("outline", body=body)
+        return None if outline is None else outline | number
 
-    def _weigh(
-        self, day: date, body: bytes, asked: Mapping[str, str], listed: int | None, fetched_at: datetime
-    ) -> dict[str, Any] | None:
+    def _weigh(self, day: date, body: bytes, fetched_at: datetime) -> dict[str, Any] | None:
+        """Return how many events an answer lists, and of what kinds; None if it is not JSON."""
         starts, ends = day_bounds(day, self._zone)
-        values: dict[str, Any] = {"day": day, "body": body, "starts": starts, "ends": ends, "fetched_at": fetched_at}
-        if self._provider.refusal != NO_REFUSAL:
-            values |= {"asked": json.dumps(dict(asked)), "listed": listed}
-        return self._read(self._verdict_sql, values)
+        return self._read("verdict", body=body, date=day, starts=starts, ends=ends, fetched_at=fetched_at)
+
+    def _ask_refusal(
+        self, status: int, body: bytes, asked: Mapping[str, str], listed: int | None
+    ) -> dict[str, Any] | None:
+        """Return the provider's own words as `refusal`; None if the answer is not JSON."""
+        if self._provider.refusal == NO_REFUSAL:
+            return {"refusal": None}
+        return self._read("refusal", body=body, status=status, asked=json.dumps(dict(asked)), listed=listed)
 
     def _decide(
         self, day: date, body: bytes, row: Mapping[str, Any], shape: str | None, part: str | None
@@ -283,23 +303,14 @@ class Judge:
     def list_elements(self, body: bytes) -> list[Element]:
         """Return the events of an answer that was judged to be good, in order."""
         with self._lock:
-            select = select_elements(self._provider, "(SELECT $body AS body)")
-            rows = self._memory.execute(select, {"body": _make_strict(body)}).fetchall()
+            rows = self._execute("elements", body=_make_strict(body)).fetchall()
         return [Element(*row) for row in rows]
 
     def read_refusal(self, status: int, body: bytes, asked: Mapping[str, str]) -> Refusal | None:
         """Return what the provider's own words mean in an answer with a status other than 200, if it has any."""
-        if self._provider.refusal == NO_REFUSAL:
-            return None
         try:
             with self._lock:
-                values = {
-                    "status": status,
-                    "body": _make_strict(body),
-                    "asked": json.dumps(dict(asked)),
-                    "listed": None,
-                }
-                row = self._read(self._refusal_sql, values)
+                row = self._ask_refusal(status, _make_strict(body), asked, None)
         except duckdb.OutOfMemoryException:
             return None
         return _to_refusal(row["refusal"]) if row else None
@@ -324,21 +335,44 @@ class Judge:
         try:
             with self._lock:
                 body = _make_strict(body)
-                row = self._read("SELECT json_valid(decode($body)) AS valid", {"body": body})
+                row = self._read("validity", body=body)
         except duckdb.OutOfMemoryException:
             return None
         return body if row is not None and row["valid"] else None
 
-    def _read(self, query: str, parameters: dict[str, Any]) -> dict[str, Any] | None:
-        """Run a query that reads one body; None if DuckDB cannot read the body as JSON.
+    def _read(self, statement: str, **given: object) -> dict[str, Any] | None:
+        """Execute a statement that reads one body; None if DuckDB cannot read the body as JSON.
 
         DuckDB's error message quotes the body, cut anywhere, so that Python may fail to decode the message.
         """
         try:
-            [row] = self._memory.execute(query, parameters).fetchall()
+            [row] = self._execute(statement, **given).fetchall()
         except (duckdb.DataError, duckdb.InvalidInputException, UnicodeDecodeError):
             return None
         return dict(zip([column[0] for column in self._memory.description or ()], row, strict=True))
+
+    def _execute(self, statement: str, **given: object) -> duckdb.DuckDBPyConnection:
+        if statement not in self._prepared:
+            self._memory.execute(f"PREPARE {statement} AS {self._statements[statement]}")
+            self._prepared.add(statement)
+        self._given = dict.fromkeys(_GIVEN) | given
+        return self._memory.execute(f"EXECUTE {statement}")
+
+
+def _select_refusal(provider: Provider, answer: str) -> str:
+    # What is read beside the list is taken out once for all: each look at the whole takes time and memory.
+    envelope = dict.fromkeys(re.findall(r"body, '\$\.(\w+)", provider.refusal), "JSON")
+    return f"""
+        SELECT {provider.refusal} AS refusal
+        FROM (
+            SELECT
+                CASE WHEN strlen(envelope::VARCHAR) <= {_LARGEST_ENVELOPE} THEN envelope END AS body,
+                status, asked, listed
+            FROM (
+                SELECT *, to_json(from_json(decode(body), '{json.dumps(envelope)}')) AS envelope FROM {answer}
+            )
+        )
+    """  # noqa: S608
 
 
 def _make_strict(body: bytes) -> bytes:
@@ -346,13 +380,7 @@ def _make_strict(body: bytes) -> bytes:
 
     What is not a number becomes null, a comma too many goes, and half an emoji (a lone surrogate) becomes U+FFFD.
     """
-    bare = body.translate(_BARE, b" \t\r\n")
-    ended = bare.translate(_ENDED)
-    if not (
-        bare.endswith(_NUMBERS)
-        or any(mark in bare for mark in _MAY_NOT_BE_STRICT)
-        or any(mark in ended for mark in _MAY_BE_NO_NUMBERS)
-    ):
+    if not _may_be_careless(body):
         return body
     strict = bytearray()
     copied, in_text = 0, False
@@ -364,6 +392,28 @@ def _make_strict(body: bytes) -> bytes:
             strict += rb"\ufffd" if in_text else b"null" if found["number"] else b""
             copied = found.end()
     return bytes(strict + body[copied:])
+
+
+def _may_be_careless(body: bytes) -> bool:
+    """Say whether a body may be JSON that is not strict; true for some texts in it that only look like that."""
+    # Imported here: it takes a while, and only loads need it.
+    import numpy  # noqa: PLC0415
+
+    if _MAY_BE_HALF.search(body):
+        return True
+    bare = body.translate(_BARE, _BLANKS)
+    codes = numpy.frombuffer(bare, numpy.uint8)
+    before, after = codes[:-1], codes[1:]
+    ends = after == ord("}")
+    if (ends & (before == ord(","))).any():
+        return True
+    # Where a value ends in a letter with which a word for no number may end. In place: room for more takes longer.
+    ends |= after == ord(",")
+    letters = before == ord("n")
+    letters |= before == ord("f")
+    letters |= before == ord("y")
+    ends &= letters
+    return bare.endswith(_NUMBERS) or any(bare.endswith(_NUMBERS, 0, end + 1) for end in numpy.flatnonzero(ends))
 
 
 def _to_refusal(row: dict[str, Any] | None) -> Refusal | None:
