@@ -137,8 +137,7 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
 
 def define_words(connection: duckdb.DuckDBPyConnection, kind: str = "TEMP MACRO") -> None:
     """Create the words that mappings use: of this session, or of all that have the database open."""
-    for word in SQL_WORDS:
-        connection.execute(f"CREATE OR REPLACE {kind} {word}")
+    connection.execute(";".join(f"CREATE OR REPLACE {kind} {word}" for word in SQL_WORDS))
 
 
 class FileSession:
@@ -157,6 +156,14 @@ class FileSession:
     def execute(self, sql: str, parameters: Mapping[str, object] | None = None, /) -> duckdb.DuckDBPyConnection:
         """Execute a statement."""
         return self._connection.execute(sql, parameters)
+
+    def has(self, table: str, /) -> bool:
+        """Say whether there is a table, or a view, of this name."""
+        # By trial, as DuckDB would make all its own views to look it up; apart, as an error ends the transaction.
+        with self._connection.cursor() as apart, suppress(duckdb.CatalogException):
+            apart.execute(f"SELECT 1 FROM {table} LIMIT 0")
+            return True
+        return False
 
     def list_tables(self) -> list[str]:
         """Return the names of all tables and views but temporary ones and DuckDB's own, in order."""

@@ -20,6 +20,8 @@ from fixtures_pipeline.store.connection import FileSession, connect, say_what_to
 from fixtures_pipeline.store.tables import FILLED
 
 _MERGE_TASKS = 100
+#: How often one that writes again and again looks whether to merge: to count blocks takes as long as to store a day.
+_MERGE_CHECK_EVERY = 16
 _LOG_BLOCKS = 32
 
 
@@ -44,6 +46,7 @@ class FileDatabase:
         self.shown = str(path)
         self._belongs_to = (provider, str(zone))
         self._lock_timeout = lock_timeout
+        self._written = 0
         #: Set by whoever wants no writer of this process to wait for the file any longer.
         self.leaving = threading.Event()
 
@@ -76,7 +79,9 @@ class FileDatabase:
             connection.execute("SET threads = 1")
             session = FileSession(connection)
             schema.migrate(session, self, *self._belongs_to)
-            _merge_blocks(session)
+            if self._written % _MERGE_CHECK_EVERY == 0:
+                _merge_blocks(session)
+            self._written += 1
             yield session
 
     def _create(self) -> None:

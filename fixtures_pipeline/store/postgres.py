@@ -340,6 +340,11 @@ class PostgresSession:
             return self._connection.execute(_name_rows(sql))
         return self._connection.execute(_bind(sql), {name: _clean(value) for name, value in parameters.items()})
 
+    def has(self, table: str, /) -> bool:
+        """Say whether there is a table, or a view, of this name."""
+        [(known,)] = self.execute("SELECT to_regclass($table) IS NOT NULL", {"table": table}).fetchall()
+        return bool(known)
+
     def list_tables(self) -> list[str]:
         """Return the names of all tables and views in the schema, in order."""
         rows = self.execute(

@@ -115,15 +115,19 @@ def _read_info(session: Session, database: Database) -> _Info | None:
     Raises:
         StoreError: its tables are somebody else's, or somebody else has changed what it says of itself.
     """
-    names = [excerpt(name) for name in session.list_tables()]
-    if not names:
-        return None
-    if "store_info" not in names:
-        more = ", …" if len(names) > _TABLES_NAMED else ""
-        raise StoreError(
-            f"{database.shown} is not a database of this project and is left alone: it has "
-            f"{', '.join(names[:_TABLES_NAMED])}{more}, but no store_info. Name another {database.kind} in FIXTURES_DB."
-        )
+    # Listing them takes DuckDB longer than all else that is asked here.
+    if not session.has("store_info"):
+        names = [excerpt(name) for name in session.list_tables()]
+        if not names:
+            return None
+        # Another process may have made it in the meantime.
+        if "store_info" not in names:
+            more = ", …" if len(names) > _TABLES_NAMED else ""
+            raise StoreError(
+                f"{database.shown} is not a database of this project and is left alone: it has "
+                f"{', '.join(names[:_TABLES_NAMED])}{more}, but no store_info. Name another {database.kind} in "
+                "FIXTURES_DB."
+            )
     rows = fetch_records(session.execute("SELECT * FROM store_info LIMIT 2"))
     row: list[Any] = (
         [rows[0].get(name) for name in ("schema_version", "provider", "timezone")] if len(rows) == 1 else []

@@ -42,6 +42,9 @@ class Session(Protocol):
     def execute(self, sql: str, parameters: Mapping[str, object] | None = None, /) -> Result:
         """Execute a statement. Parameters are written `$name`."""
 
+    def has(self, table: str, /) -> bool:
+        """Say whether there is a table, or a view, of this name."""
+
     def list_tables(self) -> list[str]:
         """Return the names of all tables and views but temporary ones, in order, whoever made them."""
 
