@@ -16,7 +16,8 @@ class Limits:
         retry_after: Longest `Retry-After` that is waited for.
         minute: Waited for when a provider says in words that there were too many requests within a minute.
         size: Bytes of one answer, unpacked: ten usual days, or two of the fullest.
-        batch: Bytes of the answers that are stored at once, if it is more than one: to store them takes ten times that.
+        batch: Bytes of the answers that are stored at once, if it is more than one: to store them takes several times
+            that.
         waiting: Bytes of answers that wait to be stored; beyond it nothing more is asked for.
         redirects: Redirects followed for one request.
         refusals: Refused days in a row after which the run stops asking.
@@ -30,8 +31,8 @@ class Limits:
     retry_after: float = 60
     minute: float = 60
     size: int = 8 * 1024 * 1024
-    batch: int = 8 * 1024 * 1024
-    waiting: int = 24 * 1024 * 1024
+    batch: int = 24 * 1024 * 1024
+    waiting: int = 32 * 1024 * 1024
     redirects: int = 3
     refusals: int = 3
 
