@@ -18,6 +18,8 @@ from benchmarks.crowd import measure_rate
 from fixtures_pipeline_tests.pooled_postgres import find_missing, serve_pooled
 
 _SEASON, _STRETCH, _DOZEN = 366, 60, 12
+#: Days that several processes share.
+_SHARED = 120
 # What `refresh_days_in_progress` starts at most, and for how long `prune_runs` keeps it by default.
 _TICKS_A_DAY, _KEPT_DAYS = 96, 30
 
@@ -132,7 +134,7 @@ def _postgres(table: "_Table", folder: Path, files: Mapping[str, tuple[float, fl
     """Measure what is shared by many machines against files: the store, and Dagster's tables."""
     bodies = folder / "shared"
     bodies.mkdir()
-    answers.write_sample_days(bodies, _SEASON)
+    answers.write_sample_days(bodies, _SHARED)
     with serve_pooled() as served, answers.served(bodies) as url:
         os.environ["PGPASSFILE"] = str(served.passwords)
         for processes in (1, 2, 4):
@@ -140,20 +142,20 @@ def _postgres(table: "_Table", folder: Path, files: Mapping[str, tuple[float, fl
             for number in range(3):
                 places = {"file": str(folder / f"{processes}-{number}.duckdb"), "postgres": served.create()}
                 for place, found in rates.items():
-                    found.append(measure_rate(url, places[place], _SEASON, processes))
+                    found.append(measure_rate(url, places[place], _SHARED, processes))
                     _say(f"{processes} processes, {place}: {found[-1]:.1f} days/s")
             file, postgres = (median(found) for found in rates.values())
             aim = {1: 1 / 1.4, 4: 2}.get(processes)
-            what = f"{_SEASON} sample days, Postgres, {processes} at once"
+            what = f"{_SHARED} sample days, Postgres, {processes} at once"
             table.add(what, postgres, "days/s", "file", file, ">=", aim)
         logs: dict[str, list[float]] = {"files": [], "pooled": [], "direct": []}
         for _ in range(2):
             for place, found in logs.items():
                 os.environ["BENCH_PORT"] = str({"pooled": served.pooled}.get(place, served.direct))
                 task = "dagster_run" if place == "files" else "dagster_run_at"
-                found.append(_in_turn([task], 1, url, _SEASON, folder)[task]["within"])
+                found.append(_in_turn([task], 1, url, _STRETCH, folder)[task]["within"])
         in_files, pooled, direct = (median(found) for found in logs.values())
-        what = f"{_SEASON} days, Dagster's tables in Postgres"
+        what = f"{_STRETCH} days, Dagster's tables in Postgres"
         table.add(f"{what} behind PgBouncer", pooled, "s", "without PgBouncer", direct, "<=", 0.8)
         table.add(f"{what} behind PgBouncer", pooled, "s", "in files", in_files, "<=", None)
         found_there = _run("history", served.create())

@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import date
 from itertools import islice
 from pathlib import Path
@@ -58,11 +59,11 @@ def build(place: str, years: int) -> FixtureStore:
 
 def reload(store: FixtureStore, day: date, body: str) -> float:
     """Return the seconds that judging and storing a day again take."""
-    judge = Judge(SOFASCORE, _UTC)
-    started = time.perf_counter()
-    outcome = judge.judge(day, body.encode()).outcome
-    [stored] = store.put([outcome])
-    seconds = time.perf_counter() - started
+    with closing(Judge(SOFASCORE, _UTC)) as judge:
+        started = time.perf_counter()
+        outcome = judge.judge(day, body.encode()).outcome
+        [stored] = store.put([outcome])
+        seconds = time.perf_counter() - started
     assert stored.state.fixtures == EVENTS
     return seconds
 
