@@ -71,7 +71,7 @@ def serve_pooled() -> Iterator[PooledPostgres]:
     server = PostgresServer(_ROLE, password=password, durable=True)
     try:
         server.create(_DATABASE)
-        with TemporaryDirectory(prefix="passwords-") as name, _pool(server, password) as port:
+        with TemporaryDirectory(prefix="passwords-") as name, _pool(server) as port:
             passwords = Path(name) / "pgpass"
             passwords.touch(0o600)
             passwords.write_text(f"*:*:*:{_ROLE}:{password}\n")
@@ -81,7 +81,7 @@ def serve_pooled() -> Iterator[PooledPostgres]:
 
 
 @contextmanager
-def _pool(server: PostgresServer, password: str) -> Iterator[int]:
+def _pool(server: PostgresServer) -> Iterator[int]:
     """Serve PgBouncer in front of a server; give its port."""
     program, answers = _find_pool(), find_program("pg_isready")
     assert program is not None
@@ -98,7 +98,9 @@ def _pool(server: PostgresServer, password: str) -> Iterator[int]:
         assert shipped in configuration
         configuration = configuration.replace(shipped, here)
     (place / "pgbouncer.ini").write_text(configuration)
-    (place / "userlist.txt").write_text(f'"{_ROLE}" "{password}"\n')
+    with server.connect(_DATABASE) as connection:
+        [(secret,)] = connection.execute("SELECT rolpassword FROM pg_authid WHERE rolname = current_user").fetchall()
+    (place / "userlist.txt").write_text(f'"{_ROLE}" "{secret}"\n')
     for path in (place, *place.iterdir()):
         # It does not start as root either.
         shutil.chown(path, server.folder.owner(), server.folder.group())
