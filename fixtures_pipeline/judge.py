@@ -139,9 +139,10 @@ class Judge:
             self._memory.execute(f"CREATE MACRO {word}")
         # DuckDB keeps the plan of a statement that reads no table and has no parameters, and to make it takes longer
         # than to read an answer: what is read is given by a function.
-        self._given: dict[str, Any] = {}
-        given = f"STRUCT({', '.join(f'{name} {type_}' for name, type_ in _GIVEN.items())})"
-        self._memory.create_function("given", lambda: self._given, [], given, side_effects=True)
+        self._given = given = dict[str, Any]()
+        struct = f"STRUCT({', '.join(f'{name} {type_}' for name, type_ in _GIVEN.items())})"
+        # It knows what is given, and not the judge: the two would keep each other alive.
+        self._memory.create_function("given", lambda: given, [], struct, side_effects=True)
         self._prepared: set[str] = set()
         self._good_outline = {"whole": "ARRAY" if provider.list_key is None else "OBJECT", "part": "ARRAY"}
         path = list_path(provider)
@@ -214,23 +215,22 @@ class Judge:
     ) -> Verdict:
         subject = part or str(day)
         # Each look at an answer reads all of it, and for most one is enough.
-        outline: dict[str, Any] | None
         row = self._weigh(day, body, fetched_at) if body.count(b",") < MOST_ELEMENTS else None
         if row is not None and row["events"]:
-            outline, listed = self._good_outline, row["events"]
+            outline: dict[str, Any] | None = self._good_outline | {"elements": row["events"]}
         else:
             outline = self._outline(body)
-            if outline is not None and outline["part"] == "NULL" and self._provider.null_list:
-                body = self._provider.compose([])
-                outline |= {"part": "ARRAY", "elements": 0}
-            listed = outline["elements"] if outline is not None and outline["part"] == "ARRAY" else None
-            if listed is not None and listed > MOST_ELEMENTS:
-                message = (
-                    f"The answer for {subject} lists {listed} elements, more than any day has. {self._begin(body)} "
-                    f"{_LOOK}"
-                )
-                return Verdict(DayFailed(day, ErrorType.DATA_STRUCTURE_ERROR, message, http_status=200))
-            row = None if outline is None else self._weigh(day, body, fetched_at)
+        if outline is not None and outline["part"] == "NULL" and self._provider.null_list:
+            body, row = self._provider.compose([]), None
+            outline |= {"part": "ARRAY", "elements": 0}
+        listed = outline["elements"] if outline is not None and outline["part"] == "ARRAY" else None
+        if listed is not None and listed > MOST_ELEMENTS:
+            message = (
+                f"The answer for {subject} lists {listed} elements, more than any day has. {self._begin(body)} {_LOOK}"
+            )
+            return Verdict(DayFailed(day, ErrorType.DATA_STRUCTURE_ERROR, message, http_status=200))
+        if outline is not None and row is None:
+            row = self._weigh(day, body, fetched_at)
         refused = None if row is None else self._ask_refusal(200, body, asked, listed)
         if outline is None or row is None or refused is None:
             kind = "JSON" if _is_utf8(body) else "UTF-8, so it is not JSON"
@@ -355,7 +355,7 @@ class Judge:
         if statement not in self._prepared:
             self._memory.execute(f"PREPARE {statement} AS {self._statements[statement]}")
             self._prepared.add(statement)
-        self._given = dict.fromkeys(_GIVEN) | given
+        self._given |= dict.fromkeys(_GIVEN) | given
         return self._memory.execute(f"EXECUTE {statement}")
 
 
