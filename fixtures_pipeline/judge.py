@@ -62,7 +62,9 @@ _NOT_STRICT = re.compile(
 #: and with one kind of bracket.
 _BARE = bytes.maketrans(bytes(range(256)), bytes(range(256)).lower().replace(b"]", b"}"))
 _BLANKS = b" \t\r\n"
-_MAY_BE_HALF = re.compile(rb"\\u[dD]")
+#: Most places that are looked at one by one.
+_MOST_LOOKED_AT = 10_000
+_MAY_BE_HALF = re.compile(rb"\\[uU][dD]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +137,7 @@ class Judge:
         self._lock = threading.Lock()
         self._memory = duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY_LIMIT, "temp_directory": ""})
         self._memory.execute("SET GLOBAL TimeZone = 'UTC'")
-        for word in SQL_WORDS:
-            self._memory.execute(f"CREATE MACRO {word}")
+        self._memory.execute(";".join(f"CREATE MACRO {word}" for word in SQL_WORDS))
         # DuckDB keeps the plan of a statement that reads no table and has no parameters, and to make it takes longer
         # than to read an answer: what is read is given by a function.
         self._given = given = dict[str, Any]()
@@ -168,6 +169,7 @@ class Judge:
             """,  # noqa: S608
             "refusal": _select_refusal(provider, answer),
             "elements": select_elements(provider, answer),
+            "values": f"SELECT * EXCLUDE (body) FROM {answer}",  # noqa: S608
             "validity": f"SELECT json_valid(decode(body)) AS valid FROM {answer}",  # noqa: S608
         }
 
@@ -303,7 +305,7 @@ class Judge:
     def list_elements(self, body: bytes) -> list[Element]:
         """Return the events of an answer that was judged to be good, in order."""
         with self._lock:
-            rows = self._execute("elements", body=_make_strict(body)).fetchall()
+            rows = self._execute("elements", body=_make_strict(body))
         return [Element(*row) for row in rows]
 
     def read_refusal(self, status: int, body: bytes, asked: Mapping[str, str]) -> Refusal | None:
@@ -346,17 +348,22 @@ class Judge:
         DuckDB's error message quotes the body, cut anywhere, so that Python may fail to decode the message.
         """
         try:
-            [row] = self._execute(statement, **given).fetchall()
+            [row] = self._execute(statement, **given)
         except (duckdb.DataError, duckdb.InvalidInputException, UnicodeDecodeError):
+            # Raises if it is not the body that cannot be read.
+            self._execute("values", **given)
             return None
         return dict(zip([column[0] for column in self._memory.description or ()], row, strict=True))
 
-    def _execute(self, statement: str, **given: object) -> duckdb.DuckDBPyConnection:
+    def _execute(self, statement: str, **given: object) -> list[tuple[Any, ...]]:
         if statement not in self._prepared:
             self._memory.execute(f"PREPARE {statement} AS {self._statements[statement]}")
             self._prepared.add(statement)
         self._given |= dict.fromkeys(_GIVEN) | given
-        return self._memory.execute(f"EXECUTE {statement}")
+        try:
+            return self._memory.execute(f"EXECUTE {statement}").fetchall()
+        finally:
+            self._given.clear()
 
 
 def _select_refusal(provider: Provider, answer: str) -> str:
@@ -395,7 +402,7 @@ def _make_strict(body: bytes) -> bytes:
 
 
 def _may_be_careless(body: bytes) -> bool:
-    """Say whether a body may be JSON that is not strict; true for some texts in it that only look like that."""
+    """Say whether a body may be JSON that is not strict; it may say so of a text in it that only looks like that."""
     # Imported here: it takes a while, and only loads need it.
     import numpy  # noqa: PLC0415
 
@@ -413,7 +420,11 @@ def _may_be_careless(body: bytes) -> bool:
     letters |= before == ord("f")
     letters |= before == ord("y")
     ends &= letters
-    return bare.endswith(_NUMBERS) or any(bare.endswith(_NUMBERS, 0, end + 1) for end in numpy.flatnonzero(ends))
+    found = numpy.flatnonzero(ends)
+    if len(found) > _MOST_LOOKED_AT:
+        marked = bare.replace(b",", b"}")
+        return bare.endswith(_NUMBERS) or any(number + b"}" in marked for number in _NUMBERS)
+    return bare.endswith(_NUMBERS) or any(bare.endswith(_NUMBERS, 0, end + 1) for end in found)
 
 
 def _to_refusal(row: dict[str, Any] | None) -> Refusal | None:

@@ -1,12 +1,15 @@
 """What one answer is worth, and what is said of one that is worth nothing. `test_fetching` has the whole catalogue."""
 
+import gc
 import json
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import duckdb
 import pytest
 
 from fixtures_pipeline.errors import ErrorType
@@ -152,6 +155,21 @@ def test_many_threads_can_judge_at_once(judged: Judged) -> None:
     bodies = [good_body(day, events=2 + n) if n % 3 else b"[]" for n, day in enumerate(days)]
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(judged, days, bodies)) == [judged(*one) for one in zip(days, bodies, strict=True)]
+
+
+def test_what_is_wrong_with_the_question_is_not_said_of_the_answer() -> None:
+    without_zone = datetime(2025, 3, 3, 12)  # noqa: DTZ001 - the mistake
+    with closing(Judge(PROVIDERS["sofascore"], UTC)) as judge, pytest.raises(duckdb.Error):
+        judge.judge(MONDAY, good_body(MONDAY), fetched_at=without_zone)
+
+
+def test_a_judge_that_nobody_closes_goes_with_the_last_reference() -> None:
+    judge = Judge(PROVIDERS["sofascore"], UTC)
+    judge.judge(MONDAY, good_body(MONDAY))
+    watched = weakref.ref(judge)
+    del judge
+    gc.collect()
+    assert watched() is None
 
 
 class TestRefusals:

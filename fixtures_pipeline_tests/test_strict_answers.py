@@ -63,6 +63,16 @@ class TestWhatIsNotJson:
         expected = json.loads(around.format("null").replace(",]", "]").replace(" , }", "}"))
         assert [event["more"] for event in kept["events"]] == [expected, expected]
 
+    def test_is_found_among_any_number_of_texts_that_look_like_it(self, judge: Judge) -> None:
+        lookalikes = "n, " * 20_000
+        kept = read_strictly(load(judge, with_value(f'["{lookalikes}", -Infinity]')))
+        assert [event["more"] for event in kept["events"]] == [[lookalikes, None]] * 2
+
+    @pytest.mark.parametrize("half", [r"\ud83d", r"\uDC00", r"\UD83D"])
+    def test_is_no_half_of_a_character_however_it_is_spelt(self, half: str, judge: Judge) -> None:
+        kept = read_strictly(load(judge, with_value(f'"{half}"')))
+        assert [event["more"] for event in kept["events"]] == ["\N{REPLACEMENT CHARACTER}"] * 2
+
     @pytest.mark.parametrize("text", ["nan", " -Infinity ", "[NaN,]", '{"events": [nan]}', "[1,]", '{"error": inf,}'])
     def test_is_not_kept_of_what_fails_either(self, text: str, judge: Judge, store: FixtureStore) -> None:
         outcome = judge.judge(MONDAY, text.encode()).outcome
@@ -95,7 +105,7 @@ class TestAllElse:
         [
             "1.50e2", "1E400", "-0", "0.10", "12345678901234567890123456789", r'"\/ \u00e9 \ud83d\ude00"', '"é"',
             '{"a": 1, "a": 2}', "[ 1 ,\n\t2 ]", '"NaN"', '"Inter Nan, Infinity [nan]"', r'"a \" , ] NaN"', r'"\\"',
-            '""', '"\\\\", "less": "nan"',
+            '""', '"\\\\", "less": "nan"', f'"{"n, inf," * 20_000}"',
         ],
     )  # fmt: skip
     def test_stays_as_it_came(self, text: str, judge: Judge) -> None:
