@@ -158,7 +158,7 @@ class FileSession:
         return self._connection.execute(sql, parameters)
 
     def has(self, table: str, /) -> bool:
-        """Say whether there is a table, or a view, of this name."""
+        """Say whether there is a table, or a view, of this name, which is a constant."""
         # By trial, as DuckDB would make all its own views to look it up; apart, as an error ends the transaction.
         with self._connection.cursor() as apart, suppress(duckdb.CatalogException):
             apart.execute(f"SELECT 1 FROM {table} LIMIT 0")

@@ -20,7 +20,7 @@ from fixtures_pipeline.store.connection import FileSession, connect, say_what_to
 from fixtures_pipeline.store.tables import FILLED
 
 _MERGE_TASKS = 100
-#: After so many loads of a process it looks again whether to merge: to count blocks takes as long as to store a day.
+#: After so many loads of a process it looks again whether to merge: to count blocks takes a fifth of each opening.
 _MERGE_CHECK_EVERY = 16
 _LOG_BLOCKS = 32
 

@@ -18,7 +18,7 @@ class Limits:
         size: Bytes of one answer, unpacked: ten usual days, or two of the fullest.
         batch: Bytes of the answers that are stored at once, if it is more than one: to store them takes several times
             that.
-        waiting: Bytes of answers that wait to be stored; beyond it nothing more is asked for.
+        waiting: Bytes of answers that wait to be stored or are being stored; beyond it nothing more is asked for.
         redirects: Redirects followed for one request.
         refusals: Refused days in a row after which the run stops asking.
     """
@@ -32,7 +32,7 @@ class Limits:
     minute: float = 60
     size: int = 8 * 1024 * 1024
     batch: int = 24 * 1024 * 1024
-    waiting: int = 32 * 1024 * 1024
+    waiting: int = 48 * 1024 * 1024
     redirects: int = 3
     refusals: int = 3
 
