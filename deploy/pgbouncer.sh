@@ -6,4 +6,5 @@ umask 077
 PGPASSWORD="$(cat /run/secrets/postgres_password)" psql -h postgres -U fixtures -d fixtures -qAt \
     -c "SELECT format('\"fixtures\" \"%s\"', rolpassword) FROM pg_authid WHERE rolname = 'fixtures'" \
     >/etc/pgbouncer/userlist.txt
+grep -q SCRAM-SHA-256 /etc/pgbouncer/userlist.txt || { echo "Postgres keeps no SCRAM secret of the role fixtures."; exit 1; }
 exec pgbouncer /etc/pgbouncer/pgbouncer.ini
