@@ -1,4 +1,4 @@
-"""Runs every measurement against its baseline, in turn, short ones several times, and prints a table of medians.
+"""Runs every measurement against its baseline, in turn, and prints a table; of short ones, the medians of several.
 
 Times differ from machine to machine and from minute to minute; the ratios are what counts.
 """
