@@ -31,7 +31,7 @@ from fixtures_pipeline.store.questions import find_offending_rows
 from fixtures_pipeline.store.rules import RULES
 Settings.model_config["env_file"] = None
 # Merging the blocks of a table takes as much as all that is in it, however it came there.
-database._merge_blocks = lambda connection: None
+database._merge_blocks = lambda session: 1
 url, db, first, count = sys.argv[1:]
 settings = Settings.load(
     provider="sofascore", api_url=url, db=Path(db), start_date="2025-01-01", requests_per_second=1000

@@ -123,12 +123,12 @@ def test_a_day_that_asking_again_cannot_help_says_so(store: FixtureStore) -> Non
 @pytest.mark.file_only
 def test_many_loads_leave_the_file_compact(store: FixtureStore, judged: Judged) -> None:
     outcome = judged(MONDAY, good_body(MONDAY))
-    for _ in range(60):
+    for _ in range(36):
         store.put([outcome])
-    for name, blocks in (("load_log", 32), ("fixture_days", 16)):
+    for name, blocks in (("load_log", 33), ("fixture_days", 18)):
         [row] = query(store, f"SELECT count(DISTINCT row_group_id) AS blocks FROM pragma_storage_info('{name}')")
         assert row["blocks"] <= blocks
-    assert len(table(store, "load_log")) == 60
+    assert len(table(store, "load_log")) == 36
 
 
 def test_what_became_of_a_batch_is_told_in_its_order(store: FixtureStore, judged: Judged) -> None:

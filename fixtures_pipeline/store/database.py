@@ -20,9 +20,9 @@ from fixtures_pipeline.store.connection import FileSession, connect, say_what_to
 from fixtures_pipeline.store.tables import FILLED
 
 _MERGE_TASKS = 100
-#: After so many loads of a process it looks again whether to merge: to count blocks takes a fifth of each opening.
-_MERGE_CHECK_EVERY = 16
 _LOG_BLOCKS = 32
+#: Days that a load brings at most, as far as merging is concerned.
+_DAYS_A_LOAD = 24
 
 
 class FileDatabase:
@@ -46,7 +46,7 @@ class FileDatabase:
         self.shown = str(path)
         self._belongs_to = (provider, str(zone))
         self._lock_timeout = lock_timeout
-        self._written = 0
+        self._loads_before_merging = 0
         #: Set by whoever wants no writer of this process to wait for the file any longer.
         self.leaving = threading.Event()
 
@@ -79,9 +79,9 @@ class FileDatabase:
             connection.execute("SET threads = 1")
             session = FileSession(connection)
             schema.migrate(session, self, *self._belongs_to)
-            if self._written % _MERGE_CHECK_EVERY == 0:
-                _merge_blocks(session)
-            self._written += 1
+            self._loads_before_merging -= 1
+            if self._loads_before_merging < 0:
+                self._loads_before_merging = _merge_blocks(session)
             yield session
 
     def _create(self) -> None:
@@ -206,10 +206,14 @@ def _may_be_replaced(path: Path) -> bool:
     return beginning == b"" or beginning.endswith(b"DUCK")
 
 
-def _merge_blocks(session: FileSession) -> None:
-    """Merge the blocks that loads leave behind, when there are so many that it pays."""
-    blocks, _ = _count_blocks(session, "load_log")
-    if blocks > _LOG_BLOCKS:
+def _merge_blocks(session: FileSession) -> int:
+    """Merge the blocks that loads leave behind, when there are so many that it pays.
+
+    Returns:
+        How many loads may follow before it is worth another look, which takes a fifth of an opening.
+    """
+    log_blocks, _ = _count_blocks(session, "load_log")
+    if log_blocks > _LOG_BLOCKS:
         # By hand, as merging would rewrite the large tables with it.
         with session.transaction():
             session.execute("CREATE TEMP TABLE merged AS FROM load_log")
@@ -220,8 +224,11 @@ def _merge_blocks(session: FileSession) -> None:
     # Merging rewrites the table. It pays with a block for every fifty days, or when a fifth of the rows are deleted
     # ones; a small table is not worth it.
     [(days,)] = session.execute("SELECT count(*) FROM fixture_days").fetchall()
-    if blocks > 16 + days / 50 or rows > 100 + days * 1.25:
+    most_blocks, most_rows = 16 + days / 50, 100 + days * 1.25
+    if blocks > most_blocks or rows > most_rows:
         session.execute(f"SET max_vacuum_tasks = {_MERGE_TASKS}")
+    # Each load adds a block to both tables, and the first of them is about to.
+    return max(0, int(min(_LOG_BLOCKS - log_blocks, most_blocks - blocks, (most_rows - rows) / _DAYS_A_LOAD)) - 1)
 
 
 def _count_blocks(session: FileSession, table: str) -> tuple[int, int]:
