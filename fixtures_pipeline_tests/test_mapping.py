@@ -55,6 +55,7 @@ def words() -> Iterator[duckdb.DuckDBPyConnection]:
         ("trimmed", None, None),
         ("trimmed", '{"name": "an object"}', None),
         ("trimmed", "[]", None),
+        ("trimmed", ' {"name": "an object"}\n', None),
         ("trimmed", "[sic]", "[sic]"),
         ("whole", "0", 0),
         ("whole", "-12", -12),
