@@ -19,7 +19,7 @@ from dagster import DagsterInstance, Definitions, JobDefinition, execute_job, re
 
 from fixtures_pipeline.dagster.automation import LOAD_DAYS_JOB
 from fixtures_pipeline.definitions import build_definitions
-from fixtures_pipeline.providers.mapping import SQL_WORDS, select_stored
+from fixtures_pipeline.providers.mapping import define_words, select_stored
 from fixtures_pipeline.providers.sofascore import SOFASCORE
 from fixtures_pipeline.settings import Settings
 
@@ -42,8 +42,7 @@ def floor(url: str, days: Sequence[date], folder: Path) -> None:
     flattened = select_stored(SOFASCORE, list(SOFASCORE.columns), "days")
     with duckdb.connect(str(folder / "floor.duckdb")) as connection:
         connection.execute("SET TimeZone = 'UTC'")
-        for word in SQL_WORDS:
-            connection.execute(f"CREATE TEMP MACRO {word}")
+        connection.execute(define_words("TEMP MACRO"))
         connection.execute("BEGIN")
         connection.execute(
             """

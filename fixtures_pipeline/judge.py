@@ -20,7 +20,7 @@ import duckdb
 from fixtures_pipeline.days import day_bounds
 from fixtures_pipeline.errors import ErrorType
 from fixtures_pipeline.outcome import DayFailed, DayLoaded
-from fixtures_pipeline.providers.mapping import OPEN_STATUSES, SQL_WORDS, list_path, select_elements, select_listed
+from fixtures_pipeline.providers.mapping import OPEN_STATUSES, define_words, list_path, select_elements, select_listed
 from fixtures_pipeline.providers.provider import NO_REFUSAL, Provider
 from fixtures_pipeline.text import count, excerpt
 
@@ -137,7 +137,7 @@ class Judge:
         self._lock = threading.Lock()
         self._memory = duckdb.connect(config={"threads": 1, "memory_limit": _MEMORY_LIMIT, "temp_directory": ""})
         self._memory.execute("SET GLOBAL TimeZone = 'UTC'")
-        self._memory.execute(";".join(f"CREATE MACRO {word}" for word in SQL_WORDS))
+        self._memory.execute(define_words("MACRO"))
         # DuckDB keeps the plan of a statement that reads no table and has no parameters, and to make it takes longer
         # than to read an answer: what is read is given by a function.
         self._given = given = dict[str, Any]()

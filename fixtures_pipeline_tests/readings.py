@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import duckdb
 
 from fixtures_pipeline.days import day_bounds
-from fixtures_pipeline.providers.mapping import SQL_WORDS, select_listed
+from fixtures_pipeline.providers.mapping import define_words, select_listed
 from fixtures_pipeline.providers.provider import Provider
 from fixtures_pipeline_tests.answers import BODIES, IDENTITIES
 from fixtures_pipeline_tests.days import MONDAY
@@ -31,8 +31,7 @@ class Reader:
     def __init__(self) -> None:
         self._session = duckdb.connect()
         self._session.execute("SET TimeZone = 'UTC'")
-        for word in SQL_WORDS:
-            self._session.execute(f"CREATE MACRO {word}")
+        self._session.execute(define_words("MACRO"))
 
     def __call__(
         self,

@@ -13,7 +13,7 @@ from fixtures_pipeline.days import day_bounds
 from fixtures_pipeline.loading import load_days, open_store
 from fixtures_pipeline.outcome import DayLoaded
 from fixtures_pipeline.providers import PROVIDERS
-from fixtures_pipeline.providers.mapping import SQL_WORDS, extract_list, select_listed, select_stored
+from fixtures_pipeline.providers.mapping import define_words, extract_list, select_listed, select_stored
 from fixtures_pipeline.settings import Settings
 from fixtures_pipeline.store.fixture_store import FixtureStore
 from fixtures_pipeline.store.session import fetch_records
@@ -37,8 +37,7 @@ from fixtures_pipeline_tests.stores import table
 def words() -> Iterator[duckdb.DuckDBPyConnection]:
     """Return a session that knows the words of the mappings."""
     with duckdb.connect(config={"threads": 1}) as connection:
-        for word in SQL_WORDS:
-            connection.execute(f"CREATE MACRO {word}")
+        connection.execute(define_words("MACRO"))
         connection.execute("SET TimeZone = 'UTC'")
         yield connection
 

@@ -15,7 +15,7 @@ OPEN_STATUSES = ("scheduled", "live", "suspended", "unknown")
 
 #: Words for the mappings: macros that every DuckDB session which reads answers creates. Answers may hold anything
 #: anywhere, so each word gives NULL for what it cannot read and never fails.
-SQL_WORDS = (
+_SQL_WORDS = (
     # Text; NULL for an empty one.
     """filled(t) AS list_filter([t], lambda known: known <> '')[1]""",
     # Text without blanks around it; NULL for nothing, and for a list or an object where a word should stand.
@@ -65,6 +65,15 @@ SQL_WORDS = (
     # The day that a text begins with.
     r"""day_of(t) AS TRY_CAST(regexp_extract(t, '^\s*([0-9]{4}-[0-9]{2}-[0-9]{2})', 1) AS DATE)""",
 )
+
+
+def define_words(kind: str) -> str:
+    """Return the statements that create the words, in place of older ones.
+
+    Args:
+        kind: `TEMP MACRO` for those of one session, `MACRO` for those of all that have the database open.
+    """
+    return ";".join(f"CREATE OR REPLACE {kind} {word}" for word in _SQL_WORDS)
 
 
 def choose(word: str, meanings: Mapping[str, str], otherwise: str = "NULL") -> str:
@@ -157,7 +166,7 @@ def _select(provider: Provider, columns: Sequence[str], source: str, events: str
 
 def version_of(provider: Provider) -> str:
     """Return a short name for a provider's mapping: another one whenever rows may come out differently."""
-    text = " ".join([*SQL_WORDS, select_stored(provider, sorted(provider.columns), "answers")])
+    text = " ".join([*_SQL_WORDS, select_stored(provider, sorted(provider.columns), "answers")])
     return hashlib.sha256(" ".join(text.split()).encode()).hexdigest()[:12]
 
 

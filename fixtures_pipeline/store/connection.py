@@ -19,7 +19,7 @@ import duckdb
 import tenacity
 
 from fixtures_pipeline.errors import StoreError, StoreLockedError
-from fixtures_pipeline.providers.mapping import SQL_WORDS
+from fixtures_pipeline.providers.mapping import define_words
 from fixtures_pipeline.store.tables import Column
 from fixtures_pipeline.text import excerpt
 
@@ -135,11 +135,6 @@ def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
         raise
 
 
-def define_words(connection: duckdb.DuckDBPyConnection, kind: str = "TEMP MACRO") -> None:
-    """Create the words that mappings use: of this session, or of all that have the database open."""
-    connection.execute(";".join(f"CREATE OR REPLACE {kind} {word}" for word in SQL_WORDS))
-
-
 class FileSession:
     """A session with an open file: `session.WritingSession` says what it does."""
 
@@ -150,7 +145,7 @@ class FileSession:
     @cached_property
     def memory(self) -> duckdb.DuckDBPyConnection:
         """The file's own connection, with the words that mappings use."""
-        define_words(self._connection)
+        self._connection.execute(define_words("TEMP MACRO"))
         return self._connection
 
     def execute(self, sql: str, parameters: Mapping[str, object] | None = None, /) -> duckdb.DuckDBPyConnection:

@@ -25,8 +25,8 @@ from psycopg.conninfo import make_conninfo
 from psycopg.types.string import TextLoader
 
 from fixtures_pipeline.errors import StoreError, StoreLockedError
+from fixtures_pipeline.providers.mapping import define_words
 from fixtures_pipeline.store import schema
-from fixtures_pipeline.store.connection import define_words
 from fixtures_pipeline.store.tables import Column
 from fixtures_pipeline.text import excerpt, format_moment
 
@@ -289,7 +289,7 @@ class Memory:
             if self._made is None:
                 # A load is too small to be shared out.
                 self._made = duckdb.connect(config={"threads": 1})
-                define_words(self._made, "MACRO")
+                self._made.execute(define_words("MACRO"))
             connection = self._made.cursor()
         connection.execute("SET TimeZone = 'UTC'")
         return connection
