@@ -28,7 +28,7 @@ test-ui: .venv/dev ## Run the tests in a browser (needs Debian's chromium)
 screenshots: export SCREENSHOTS = 1
 screenshots: test-ui ## Retake the screenshots in the docs
 
-bench: .venv/dev ## Measure speed, memory and size against baselines (ten minutes; twenty with Postgres)
+bench: .venv/dev ## Measure speed, memory and size against baselines (about twelve minutes; twenty-two with Postgres)
 	@PYTHONWARNINGS=ignore $(BIN)/python -m benchmarks
 
 check: .venv/dev ## Lint, format, types, imports, definitions and tests
