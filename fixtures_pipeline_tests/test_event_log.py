@@ -131,7 +131,8 @@ def test_several_processes_log_and_read_at_once(home: Path) -> None:
             assert process.stdout is not None
             runs.append(process.stdout.readline().strip())
             # As a server does, while they go on.
-            assert in_log(instance, runs[-1]) == numbers(len(in_log(instance, runs[-1])))
+            seen = in_log(instance, runs[-1])
+            assert seen == numbers(len(seen))
             process.stdout.read()
             assert process.wait() == 0
             assert in_index(instance, f"asset{number}") == numbers(40)
