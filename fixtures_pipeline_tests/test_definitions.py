@@ -173,8 +173,13 @@ class TestPrivateNames:
             "_core.remote_origin.RegisteredCodeLocationOrigin",
             "_core.remote_origin.RemoteRepositoryOrigin",
         },
+        # How Dagster logs many partitions of an output at once.
+        "batches": {"_core.events.DagsterEventBatchMetadata"},
         # Dagster's default storage, which ours is but for its connections; its docs give this name for dagster.yaml.
-        "event_log": {"_core.storage.event_log.SqliteEventLogStorage"},
+        "event_log": {
+            "_core.storage.event_log.SqlEventLogStorageTable",
+            "_core.storage.event_log.SqliteEventLogStorage",
+        },
         # In whose tables pruning looks for what is still shown.
         "prune": {
             "_core.storage.event_log.SqlEventLogStorage",

@@ -16,11 +16,11 @@ from dagster import (
     AssetCheckEvaluation,
     AssetExecutionContext,
     AssetKey,
-    AssetMaterialization,
     AssetsDefinition,
     AssetSpec,
     AutomationCondition,
     BackfillPolicy,
+    DagsterEvent,
     DailyPartitionsDefinition,
     Failure,
     MaterializeResult,
@@ -35,6 +35,7 @@ from dagster import (
 
 from fixtures_pipeline import loading, notify
 from fixtures_pipeline.dagster.automation import is_retrying
+from fixtures_pipeline.dagster.batches import log_at_once, take_batches
 from fixtures_pipeline.dagster.checks import evaluate_rules, specify_checks
 from fixtures_pipeline.dagster.events import DAY_LOADED, describe_fixtures, describe_tables, evaluate_days
 from fixtures_pipeline.days import list_days
@@ -70,7 +71,9 @@ _DESCRIPTIONS = {
 
 _INVENTED = "Sample data, invented by the bundled API: not real fixtures. "
 
-_Event = AssetMaterialization | AssetCheckEvaluation | Output[None]
+#: What a step tells Dagster of days and rules.
+Told = DagsterEvent | AssetCheckEvaluation
+_Event = Told | Output[None]
 
 
 def specify_api(settings: Settings) -> AssetSpec:
@@ -126,6 +129,7 @@ def specify_tables(settings: Settings) -> list[AssetSpec]:
 
 def build_tables(settings: Settings, partitions: DailyPartitionsDefinition) -> AssetsDefinition:
     """Return the op `load_days` that loads days into all three tables and runs the checks."""
+    take_batches()
 
     @multi_asset(
         name="load_days",
@@ -179,7 +183,7 @@ def failing_plainly() -> Iterator[None]:
 
 def load_and_check(
     context: OpExecutionContext | AssetExecutionContext, settings: Settings, days: Sequence[date]
-) -> Iterator[AssetMaterialization | AssetCheckEvaluation]:
+) -> Iterator[Told]:
     """Load days, tell Dagster of each, and evaluate every check, as each is about a table that has changed.
 
     Raises:
@@ -214,7 +218,7 @@ def _load(
     failures: list[DayFailed],
     *,
     retries_on: bool,
-) -> Iterator[AssetMaterialization | AssetCheckEvaluation]:
+) -> Iterator[Told]:
     """Load the days and tell Dagster of each; those that fail are added to `failures`."""
     progress = _Progress(context, len(days))
     mapping = version_of(settings.source)
@@ -226,15 +230,15 @@ def _load(
             elif isinstance(stored.outcome, DayFailed):
                 failures.append(stored.outcome)
                 context.log.warning(f"{stored.day} {stored.outcome.error_type}: {stored.outcome.message}")
-            yield from describe_tables(stored, settings.source, mapping)
+        made = [one for stored in batch for one in describe_tables(stored, settings.source, mapping)]
+        for table in _DESCRIPTIONS:
+            yield from log_at_once(context, [one for one in made if one.asset_key == AssetKey(table)])
         # After the materializations of the whole batch, so that one query finds what the results are about.
         yield from evaluate_days(context.instance, [stored.state for stored in batch], retries_on=retries_on)
         progress.add(len(batch), sum(isinstance(stored.outcome, DayFailed) for stored in batch))
 
 
-def _replay(
-    context: AssetExecutionContext, settings: Settings, days: Sequence[date]
-) -> Iterator[AssetMaterialization | AssetCheckEvaluation]:
+def _replay(context: AssetExecutionContext, settings: Settings, days: Sequence[date]) -> Iterator[Told]:
     """Make the rows of the days in `fixtures` again from their stored answers, and evaluate the rules about them."""
     store = loading.open_store(settings)
     progress = _Progress(context, len(days))
@@ -242,8 +246,9 @@ def _replay(
     replayed = 0
     with failing_plainly():
         for batch in loading.replay_days(settings, days, context.run.run_id):
-            for made in batch:
-                yield describe_fixtures(made, mapping, {"provider": settings.provider})
+            yield from log_at_once(
+                context, [describe_fixtures(made, mapping, {"provider": settings.provider}) for made in batch]
+            )
             progress.add(len(batch))
             replayed += len(batch)
         if replayed < len(days):

@@ -13,19 +13,25 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from dagster import DagsterInstance, EventLogEntry
+from dagster import DagsterEventType, DagsterInstance, EventLogEntry
 
 # The storage that Dagster takes by default. It has no public name; Dagster's docs give this one for dagster.yaml.
-from dagster._core.storage.event_log import SqliteEventLogStorage
+from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
 from sqlalchemy import Connection, Engine, StaticPool, create_engine
+
+from fixtures_pipeline.dagster.batches import take_batches
 
 _INDEX = "index"
 #: Seconds that a transaction waits for those of other processes, as in Dagster.
 _PATIENCE = 30
 #: Bytes of a page in the file of a run: of 25 tables and indexes there, most stay empty, and each takes a page.
 _PAGE = 1024
-#: Entries that Dagster hands over at once, which it does with those that plan a run.
-_BATCH = 1000
+#: What Dagster hands over together: what a run plans, and what it says of days that were stored together.
+_IN_BATCHES = {
+    DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
+    DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
+    DagsterEventType.ASSET_MATERIALIZATION,
+}
 
 
 class EventLog(SqliteEventLogStorage):
@@ -52,7 +58,7 @@ class EventLog(SqliteEventLogStorage):
 
     def register_instance(self, instance: DagsterInstance) -> None:
         """Use the files in the instance's home where Dagster has them by default."""
-        os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", str(_BATCH))
+        take_batches()
         super().__init__(str(Path(instance.root_directory, "history", "runs")), self._inst_data)
         super().register_instance(instance)
 
@@ -115,9 +121,32 @@ class EventLog(SqliteEventLogStorage):
         os.utime(self.path_for_shard(event.run_id))
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
-        """Store entries of one run, all of them or none."""
-        with self.index_connection(), self.run_connection(events[0].run_id):
-            super().store_event_batch(events)
+        """Store entries of one run, all of them or none.
+
+        The rows are those that Dagster stores one by one, but only the last entry of an asset is noted as its latest.
+        """
+        with self.index_connection() as index, self.run_connection(events[0].run_id) as run:
+            if {event.dagster_event_type for event in events} <= _IN_BATCHES:
+                self._store_rows(index, run, events)
+            else:
+                super().store_event_batch(events)
+        os.utime(self.path_for_shard(events[0].run_id))
+
+    def _store_rows(self, index: Connection, run: Connection, events: Sequence[EventLogEntry]) -> None:
+        """Store what `store_event` does of each entry, with one statement per table."""
+        rows = [self._event_to_row(event) for event in events]
+        run.execute(SqlEventLogStorageTable.insert(), rows)
+        insert = SqlEventLogStorageTable.insert().returning(SqlEventLogStorageTable.c.id, sort_by_parameter_order=True)
+        ids = index.execute(insert, rows).scalars().all()
+        self._store_asset_event_tags(index, events, ids)
+        latest = {}
+        for event, row, number in zip(events, rows, ids, strict=True):
+            if event.dagster_event_type is DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED:
+                self.store_asset_check_event(event, number)
+            else:
+                latest[row["dagster_event_type"], row["asset_key"]] = event, number
+        for event, number in latest.values():
+            self._store_asset_event(index, event, number)
 
     def delete_events(self, run_id: str) -> None:
         """Delete the entries of a run, from the index and with the run's file."""

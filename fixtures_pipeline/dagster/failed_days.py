@@ -7,8 +7,6 @@ tables tells, by the same function, so that their partitions and checks turn gre
 from collections.abc import Iterator
 
 from dagster import (
-    AssetCheckEvaluation,
-    AssetMaterialization,
     JobDefinition,
     Nothing,
     OpExecutionContext,
@@ -18,7 +16,7 @@ from dagster import (
     op,
 )
 
-from fixtures_pipeline.dagster.assets import failing_plainly, load_and_check
+from fixtures_pipeline.dagster.assets import Told, failing_plainly, load_and_check
 from fixtures_pipeline.loading import find_failing_days
 from fixtures_pipeline.settings import Settings
 
@@ -29,9 +27,7 @@ def build_failed_days(settings: Settings) -> JobDefinition:
     """Return the job."""
 
     @op(out=Out(Nothing), description="Loads all days that are failing; fails if any of them does so again.")
-    def load_failed_days(
-        context: OpExecutionContext,
-    ) -> Iterator[AssetMaterialization | AssetCheckEvaluation | Output[None]]:
+    def load_failed_days(context: OpExecutionContext) -> Iterator[Told | Output[None]]:
         with failing_plainly():
             days = find_failing_days(settings)
         if days:
