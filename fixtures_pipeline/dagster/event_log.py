@@ -25,7 +25,7 @@ _INDEX = "index"
 #: Seconds that a transaction waits for those of other processes, as in Dagster.
 _PATIENCE = 30
 #: Bytes of a page in the file of a run: of 25 tables and indexes there, most stay empty, and each takes a page.
-_PAGE = 1024
+_PAGE = 512
 #: What Dagster hands over together: what a run plans, and what it says of days that were stored together.
 _IN_BATCHES = {
     DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
@@ -173,7 +173,7 @@ class EventLog(SqliteEventLogStorage):
 
 
 def _create(path: Path) -> None:
-    """Create an empty file with small pages; SQLite's own are four times as large."""
+    """Create an empty file with small pages; SQLite's own are eight times as large."""
     # If it is locked, another process is creating it.
     with suppress(sqlite3.OperationalError), closing(sqlite3.connect(path, timeout=_PATIENCE)) as database:
         database.execute(f"PRAGMA page_size = {_PAGE}")
