@@ -98,7 +98,7 @@ def _say(rule: Rule, rows: Sequence[object] | None) -> str:
     if rows is None:
         return f"Nothing has been loaded yet: materialize some days first. {_DOCS}"
     if not rows:
-        return rule.sentence
+        return "No row breaks this rule."
     broken = "1 row breaks" if len(rows) == 1 else f"{len(rows)} rows break"
     shown = f" The first {ROWS_SHOWN} are shown." if len(rows) > ROWS_SHOWN else ""
     return f"{broken} this rule: {rule.sentence} {rule.remedy}{shown} {_DOCS}"
