@@ -6,7 +6,7 @@ BIN := .venv/bin
 TESTS ?= test
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-ui screenshots bench check lock clean clean-data
+.PHONY: help run test test-all test-ui screenshots bench bench-postgres check lock clean clean-data
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -28,8 +28,11 @@ test-ui: .venv/dev ## Run the tests in a browser (needs Debian's chromium)
 screenshots: export SCREENSHOTS = 1
 screenshots: test-ui ## Retake the screenshots in the docs
 
-bench: .venv/dev ## Measure speed, memory and size against baselines (about twelve minutes; twenty-two with Postgres)
+bench: .venv/dev ## Measure speed, memory and size against baselines (under ten minutes)
 	@PYTHONWARNINGS=ignore $(BIN)/python -m benchmarks
+
+bench-postgres: .venv/dev ## Measure Postgres against files (needs Debian's postgresql and pgbouncer)
+	@PYTHONWARNINGS=ignore $(BIN)/python -m benchmarks postgres
 
 check: .venv/dev ## Lint, format, types, imports, definitions and tests
 	$(BIN)/ruff check
