@@ -33,6 +33,11 @@ def failing(settings: Settings) -> dict[date, str]:
     return {row["date"]: row["error_message"] for row in table(open_store(settings), "fixture_errors")}
 
 
+def open_day(page: Page, day: date) -> None:
+    """Open a day in the list of a check's days; the last of all days stands above the list as well."""
+    page.get_by_text(day.isoformat(), exact=True).filter(visible=True).last.click()
+
+
 def walk(page: Page, ui: Ui, checks: str, settings: Settings, first: date, last: date) -> str:
     """Do what the README says, and return the status of the last run: that of the job that loads all failing days."""
     page.goto("/")
@@ -44,7 +49,7 @@ def walk(page: Page, ui: Ui, checks: str, settings: Settings, first: date, last:
     page.get_by_text("Partitions", exact=True).last.click()
     red = failing(settings)
     expect(page.get_by_text(f"Failed ({len(red)})")).to_be_visible()
-    page.get_by_text(str(max(red)), exact=True).first.click()
+    open_day(page, max(red))
     expect(page.get_by_text("error_message")).to_be_visible()
     expect(page.get_by_text("See docs/errors.md").first).to_be_visible()
 
@@ -75,7 +80,7 @@ def test_of_the_sample_only_the_days_stay_red_that_it_leaves_out_on_purpose(tmp_
             open_days(page)
             expect(page.get_by_text(f"Failed ({len(left)})")).to_be_visible()
             expect(page.get_by_text(f"Passed ({22 + 31 - len(left)})")).to_be_visible()
-            page.get_by_text(str(max(left)), exact=True).first.click()
+            open_day(page, max(left))
             expect(page.get_by_text("on purpose").first).to_be_visible()
         red = {name for name, one in ui.checks().items() if one is None or one[0] != "SUCCEEDED"}
         assert red & {rule.name for rule in RULES if rule.severity == "ERROR"} == {"no_open_errors"}
