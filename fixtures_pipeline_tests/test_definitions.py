@@ -173,8 +173,11 @@ class TestPrivateNames:
             "_core.remote_origin.RegisteredCodeLocationOrigin",
             "_core.remote_origin.RemoteRepositoryOrigin",
         },
-        # How Dagster logs many partitions of an output at once.
-        "batches": {"_core.events.DagsterEventBatchMetadata"},
+        # How Dagster logs many partitions of an output at once, and is interrupted between two writes only.
+        "batches": {
+            "_core.events.DagsterEventBatchMetadata",
+            "_utils.interrupts.capture_interrupts",
+        },
         # Dagster's default storage, which ours is but for its connections; its docs give this name for dagster.yaml.
         "event_log": {
             "_core.storage.event_log.SqlEventLogStorageTable",

@@ -1,6 +1,8 @@
 """The event log with connections that stay open: the same files as Dagster's, crowds, crashes, nothing left behind."""
 
+import os
 import re
+import signal
 import sqlite3
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +11,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from dagster import AssetKey, AssetMaterialization, AssetRecordsFilter, DagsterInstance, EventLogEntry
+from dagster import (
+    AssetKey,
+    AssetMaterialization,
+    AssetRecordsFilter,
+    DagsterEventType,
+    DagsterInstance,
+    EventLogEntry,
+)
 from sqlalchemy.exc import OperationalError
 
 from fixtures_pipeline.dagster.event_log import EventLog
@@ -138,8 +147,8 @@ def comparable(text: str, aliases: Mapping[str, str]) -> str:
         text = text.replace(name, alias)
     if "LOGS_CAPTURED" in text:
         return "LOGS_CAPTURED"
-    # Days stay as they are, other numbers in JSON do not: moments, durations, the ids of processes.
-    return re.sub(r"(?<=: )[\d.]+|[\d.]+( days/s|m?s)\b|^[-\d]+ [:\d.]+$", "0", text)
+    # Days and ids of entries stay as they are, other numbers in JSON do not: moments, durations, the ids of processes.
+    return re.sub(r"(?<!storage_id\": )(?<=: )[\d.]+|[\d.]+( days/s|m?s)\b|^[-\d]+ [:\d.]+$", "0", text)
 
 
 def test_an_entry_is_on_the_disk_before_the_next_thing_happens(home: Path) -> None:
@@ -250,15 +259,42 @@ def test_nothing_is_left_beside_the_files_when_a_process_ends(home: Path) -> Non
     assert {path.suffix for path in files(home)} == {".db"}
 
 
-def test_what_a_run_plans_is_logged_as_a_whole(home: Path) -> None:
+def test_what_is_handed_over_together_is_stored_as_a_whole(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with opened(home) as instance:
-        run_id = log(instance, "days", 1)
+        run_id = log(instance, "days", 2)
         entries = instance.all_logs(run_id)
+        days = [entry for entry in entries if entry.is_dagster_event and entry.get_dagster_event().asset_key]
+        broken = days[1]._replace(run_id="a run without a folder/")
         storage = instance.event_log_storage
-        broken = entries[1]._replace(run_id="a run without a folder/")
         with pytest.raises(OperationalError, match="unable to open"):
             storage.store_event_batch([entries[0], broken])
+
+        def fail(*_: object) -> None:
+            raise OperationalError("disk full", {}, Exception())
+
+        monkeypatch.setattr(storage, "_store_asset_event", fail)
+        with pytest.raises(OperationalError, match="disk full"):
+            storage.store_event_batch(days)
         assert instance.all_logs(run_id) == entries
+        assert in_index(instance, "days") == numbers(2)
+
+
+def test_an_interrupt_waits_until_the_days_of_a_batch_are_logged(
+    home: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = EventLog.store_event_batch
+
+    def interrupt(self: EventLog, events: Sequence[EventLogEntry]) -> None:
+        if events[0].dagster_event_type is DagsterEventType.ASSET_MATERIALIZATION:
+            os.kill(os.getpid(), signal.SIGINT)
+        store(self, events)
+
+    monkeypatch.setattr(EventLog, "store_event_batch", interrupt)
+    with opened(home) as instance:
+        interrupted = run(settings, instance, FIRST, FIRST + timedelta(days=3))
+        assert "DagsterExecutionInterruptedError" in str(interrupted.failure_data_for_node("load_days"))
+        assert sorted(in_log(instance, interrupted.run_id)) == sorted(in_index(instance, "fixture_days"))
+        assert len(in_index(instance, "fixture_days")) == 4
 
 
 def test_a_wiped_log_begins_anew(home: Path) -> None:

@@ -35,7 +35,7 @@ from dagster import (
 
 from fixtures_pipeline import loading, notify
 from fixtures_pipeline.dagster.automation import is_retrying
-from fixtures_pipeline.dagster.batches import log_at_once, take_batches
+from fixtures_pipeline.dagster.batches import log_at_once
 from fixtures_pipeline.dagster.checks import evaluate_rules, specify_checks
 from fixtures_pipeline.dagster.events import DAY_LOADED, describe_fixtures, describe_tables, evaluate_days
 from fixtures_pipeline.days import list_days
@@ -129,7 +129,6 @@ def specify_tables(settings: Settings) -> list[AssetSpec]:
 
 def build_tables(settings: Settings, partitions: DailyPartitionsDefinition) -> AssetsDefinition:
     """Return the op `load_days` that loads days into all three tables and runs the checks."""
-    take_batches()
 
     @multi_asset(
         name="load_days",

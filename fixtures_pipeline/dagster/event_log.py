@@ -2,7 +2,8 @@
 
 Dagster opens and closes a connection for every entry, and SQLite empties and deletes its write-ahead log whenever the
 last connection closes: that was most of a run's time. What is written, in which files, and that it is on disk before
-anything else happens, stays as Dagster has it, so that a home can change from one storage to the other and back.
+anything else happens, stays as Dagster has it, so that a home can change from one storage to the other and back. What
+Dagster hands over together is stored in one transaction.
 """
 
 import os
@@ -17,16 +18,16 @@ from dagster import DagsterEventType, DagsterInstance, EventLogEntry
 
 # The storage that Dagster takes by default. It has no public name; Dagster's docs give this one for dagster.yaml.
 from dagster._core.storage.event_log import SqlEventLogStorageTable, SqliteEventLogStorage
-from sqlalchemy import Connection, Engine, StaticPool, create_engine
-
-from fixtures_pipeline.dagster.batches import take_batches
+from sqlalchemy import Connection, Engine, StaticPool, create_engine, func, select
 
 _INDEX = "index"
 #: Seconds that a transaction waits for those of other processes, as in Dagster.
 _PATIENCE = 30
 #: Bytes of a page in the file of a run: of 25 tables and indexes there, most stay empty, and each takes a page.
 _PAGE = 512
-#: What Dagster hands over together: what a run plans, and what it says of days that were stored together.
+#: Entries that Dagster hands over together, at most.
+_BATCH = 1000
+#: What it hands over together: what a run plans, and what it says of days that were stored together.
 _IN_BATCHES = {
     DagsterEventType.ASSET_MATERIALIZATION_PLANNED,
     DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED,
@@ -58,7 +59,7 @@ class EventLog(SqliteEventLogStorage):
 
     def register_instance(self, instance: DagsterInstance) -> None:
         """Use the files in the instance's home where Dagster has them by default."""
-        take_batches()
+        os.environ.setdefault("DAGSTER_EVENT_BATCH_SIZE", str(_BATCH))
         super().__init__(str(Path(instance.root_directory, "history", "runs")), self._inst_data)
         super().register_instance(instance)
 
@@ -117,8 +118,7 @@ class EventLog(SqliteEventLogStorage):
         """Store an entry: in its run's file, then, in one transaction, all that the index has of it."""
         with self.index_connection():
             super().store_event(event)
-        # Who follows a run watches its file, which is not written while its write-ahead log is kept.
-        os.utime(self.path_for_shard(event.run_id))
+        self._wake_followers(event.run_id)
 
     def store_event_batch(self, events: Sequence[EventLogEntry]) -> None:
         """Store entries of one run, all of them or none.
@@ -130,14 +130,16 @@ class EventLog(SqliteEventLogStorage):
                 self._store_rows(index, run, events)
             else:
                 super().store_event_batch(events)
-        os.utime(self.path_for_shard(events[0].run_id))
+        self._wake_followers(events[0].run_id)
 
     def _store_rows(self, index: Connection, run: Connection, events: Sequence[EventLogEntry]) -> None:
-        """Store what `store_event` does of each entry, with one statement per table."""
+        """Store what `store_event` does of each entry, with as few statements as that takes."""
         rows = [self._event_to_row(event) for event in events]
         run.execute(SqlEventLogStorageTable.insert(), rows)
-        insert = SqlEventLogStorageTable.insert().returning(SqlEventLogStorageTable.c.id, sort_by_parameter_order=True)
-        ids = index.execute(insert, rows).scalars().all()
+        index.execute(SqlEventLogStorageTable.insert(), rows)
+        # Nobody else can have written meanwhile.
+        last = index.scalars(select(func.max(SqlEventLogStorageTable.c.id))).one()
+        ids = range(last - len(rows) + 1, last + 1)
         self._store_asset_event_tags(index, events, ids)
         latest = {}
         for event, row, number in zip(events, rows, ids, strict=True):
@@ -147,6 +149,12 @@ class EventLog(SqliteEventLogStorage):
                 latest[row["dagster_event_type"], row["asset_key"]] = event, number
         for event, number in latest.values():
             self._store_asset_event(index, event, number)
+
+    def _wake_followers(self, run_id: str) -> None:
+        """Touch a run's file, which those who follow the run watch: it is not written while its log is kept."""
+        # What is stored is stored: an error would make Dagster store it again.
+        with suppress(OSError):
+            os.utime(self.path_for_shard(run_id))
 
     def delete_events(self, run_id: str) -> None:
         """Delete the entries of a run, from the index and with the run's file."""
