@@ -53,6 +53,7 @@ class Machine:
             "HOME": str(folder / "home"),
             "TMPDIR": str(folder / "tmp"),
             "DAGSTER_HOME": str(self.home),
+            "DAGSTER_EVENT_BATCH_SIZE": "1000",
             "PYTHONPATH": str(folder / "project"),
             "PYTHONDONTWRITEBYTECODE": "1",
             **settings,
