@@ -38,14 +38,17 @@ def main() -> None:
     table = _Table()
     with TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        if sys.argv[1:] == ["postgres"]:
-            if missing := find_missing():
-                sys.exit(missing)
-            _postgres(table, folder)
-        else:
-            _imports(table)
-            _loads(table, folder)
-            _history(table, folder)
+        match sys.argv[1:]:
+            case []:
+                _imports(table)
+                _loads(table, folder)
+                _history(table, folder)
+            case ["postgres"]:
+                if missing := find_missing():
+                    sys.exit(missing)
+                _postgres(table, folder)
+            case _:
+                sys.exit("Usage: python -m benchmarks [postgres]")
     table.show()
 
 
