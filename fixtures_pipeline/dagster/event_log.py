@@ -151,7 +151,7 @@ class EventLog(SqliteEventLogStorage):
             self._store_asset_event(index, event, number)
 
     def _wake_followers(self, run_id: str) -> None:
-        """Touch a run's file, which those who follow the run watch: it is not written while its log is kept."""
+        """Touch a run's file, which those who follow the run watch: SQLite writes its write-ahead log instead."""
         # What is stored is stored: an error would make Dagster store it again.
         with suppress(OSError):
             os.utime(self.path_for_shard(run_id))
